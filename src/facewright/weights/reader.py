@@ -274,6 +274,7 @@ def _bare_pickle(path: Path, head: bytes) -> ModelError | None:
 
 
 def _text_or_unknown(path: Path, head: bytes) -> ModelError:
-    is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    # UTF-8 or an older code page: no control characters, and mostly plain letters.
+    is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in head) and sum(byte < 127 for byte in head) > 0.7 * len(head)
     what = "it is a text file" if is_text else f"it is no weight file (it begins with {head[:8].hex(' ')})"
     return ModelError(f"cannot use {path.name}", what, ONLY_WEIGHTS)
