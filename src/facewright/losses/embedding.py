@@ -1,0 +1,50 @@
+"""Identity and perceptual loss from the layers of a face embedding, where ArcFace and VGG cannot be had.
+
+The network is handed in; it is frozen by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class FaceEmbedding(Protocol):
+    """What the loss asks of an embedding, see `facewright.nets.identity.DlibEmbedding`."""
+
+    def chip(self, crops: Tensor) -> Tensor: ...
+    def features(self, chips: Tensor, taps: Sequence[int]) -> tuple[Tensor, list[Tensor]]: ...
+    def early(self, pictures: Tensor, taps: Sequence[int]) -> list[Tensor]: ...
+
+
+class EmbeddingLoss:
+    """Identity: squared distance of embeddings. Perceptual: L1 of the inner maps, each divided by the truth's mean magnitude.
+
+    network: a frozen `DlibEmbedding`; taps: numbers of the residual blocks whose maps are compared.
+    whole_taps: the same on the whole crop at its own size (hair, ears, background), early blocks only.
+    """
+
+    def __init__(self, network: FaceEmbedding, taps: Sequence[int] = (2, 6, 9), whole_taps: Sequence[int] = (0, 2)) -> None:
+        self.network, self.taps, self.whole_taps = network, tuple(taps), tuple(whole_taps)
+
+    def __call__(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """restored, truth: N x 3 x S x S in [-1, 1]. Returns {"identity": .., "perceptual": ..}, scalars."""
+        with torch.no_grad():
+            person, maps = self.network.features(self.network.chip(truth), self.taps)
+        person_restored, maps_restored = self.network.features(self.network.chip(restored), self.taps)
+        losses = {"identity": (person_restored.float() - person.float()).pow(2).sum(1).mean()}
+        perceptual = sum((_relative_l1(a, b) for a, b in zip(maps_restored, maps, strict=True)), truth.new_zeros(()))
+        if self.whole_taps:
+            with torch.no_grad():
+                whole = self.network.early((truth + 1) * 127.5, self.whole_taps)
+            whole_restored = self.network.early((restored + 1) * 127.5, self.whole_taps)
+            perceptual = sum((_relative_l1(a, b) for a, b in zip(whole_restored, whole, strict=True)), perceptual)
+        return losses | {"perceptual": perceptual}
+
+
+def _relative_l1(restored: Tensor, truth: Tensor) -> Tensor:
+    truth = truth.float()
+    return (restored.float() - truth).abs().mean() / (truth.abs().mean() + 1e-6)
