@@ -1,0 +1,60 @@
+"""Fetch a model of the catalog, and tell whether the file that is here is the right one and whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facewright.errors import ModelError, UsageError
+from facewright.weights.catalog import Entry
+from facewright.weights.download import Progress, download, file_sha256
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """name; ok; said: one sentence; sha256 of the file that is here."""
+
+    name: str
+    ok: bool
+    said: str
+    sha256: str
+
+
+def get(entry: Entry, *, force: bool = False, progress: Progress | None = None) -> Path:
+    """The file of this entry, downloaded unless it is here. force: even if it is here.
+
+    A file whose sha256 nobody pinned is kept only if it loads. Raises ModelError, OutputError, and UsageError for a bundled one.
+    """
+    if entry.bundled:
+        if entry.where == "bundled":
+            return entry.path
+        raise UsageError(f"{entry.name} cannot be downloaded", "it ships inside facewright", entry.how_to_get)
+    if force:
+        entry.path.unlink(missing_ok=True)
+    is_new = entry.where == "missing"
+    path = download(entry.url, entry.path, mirrors=entry.mirrors, sha256=entry.sha256, size=entry.bytes, progress=progress)
+    if is_new and entry.sha256 is None and not (verdict := verify(entry)).ok:
+        path.unlink(missing_ok=True)
+        raise ModelError(f"what {entry.url} sent is not {entry.name}", verdict.said, "try again later, or get the file elsewhere")
+    return path
+
+
+def verify(entry: Entry) -> Verdict:
+    """Compare the file with the pinned size and sha256, and load it where this version can. Raises ModelError where it is not here."""
+    if entry.where == "missing":
+        raise ModelError(f"the model {entry.name} is not on this machine", f"{entry.path} is missing", entry.how_to_get)
+    digest, size = file_sha256(entry.path), entry.path.stat().st_size
+    if entry.bytes is not None and size != entry.bytes:
+        return Verdict(entry.name, False, f"damaged: {size:,} bytes instead of {entry.bytes:,}", digest)
+    if entry.sha256 is not None and digest != entry.sha256:
+        return Verdict(entry.name, False, f"damaged: its sha256 is {digest}, the published file's is {entry.sha256}", digest)
+    sum_said = "sha256 as published" if entry.sha256 else "no sha256 is published to compare with"
+    if not entry.runs:
+        return Verdict(entry.name, True, f"{sum_said}; this version cannot run it yet", digest)
+    from facewright.weights.models import load_model
+
+    try:
+        load_model(entry.path)
+    except ModelError as error:
+        return Verdict(entry.name, False, str(error), digest)
+    return Verdict(entry.name, True, f"{sum_said}; it loads", digest)
