@@ -66,7 +66,7 @@ class Entry:
     @property
     def how_to_get(self) -> str:
         """What to do where the file is missing."""
-        return "install facewright again: a part of it is missing" if self.bundled else f"facewright models get {self.name}"
+        return "install facewright again" if self.bundled else f"facewright models get {self.name}"
 
 
 @cache

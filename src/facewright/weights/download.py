@@ -42,23 +42,26 @@ def download(
     mirrors: Sequence[str] = (),
     sha256: str | None = None,
     size: int | None = None,
+    check: Callable[[Path], None] | None = None,
+    again: bool = False,
     progress: Progress | None = None,
     attempts: int = 5,
     pause: float = 0.5,
 ) -> Path:
     """Fetch `url` (or the first of `mirrors` that answers) to `target`, which appears whole and checked, or not at all.
 
-    sha256, size: what the file must be; None is not checked. progress: called with (bytes so far, bytes in all or None).
+    sha256, size: what the file must be; None is not checked. check: called with the whole file before it gets its name; what it raises
+    goes through, and the file is removed. again: fetch even if `target` is here; it is replaced at the end. progress: called with (bytes so far, bytes in all or None).
     attempts: how often in a row a line may break without a byte gained; pause: seconds before the second one, doubling after.
     What was fetched stays in `target`.part, and the next call goes on from there, in this process or another. Where another process
     is fetching the same file, waits for it. Raises ModelError (no connection, no such file, wrong content), OutputError (disk).
     """
     with _writable(target), _lock(target):
-        if target.is_file() and (sha256 is None or file_sha256(target) == sha256) and size in (None, target.stat().st_size):
+        if not again and target.is_file() and (sha256 is None or file_sha256(target) == sha256) and size in (None, target.stat().st_size):
             return target
         failure: ModelError | None = None
         for each in (url, *mirrors):
-            transfer = _Transfer(each, target, sha256, size, progress)
+            transfer = _Transfer(each, target, sha256, size, check, progress)
             try:
                 transfer.run(attempts, pause)
                 return target
@@ -86,6 +89,7 @@ class _Transfer:
     target: Path
     sha256: str | None
     size: int | None
+    check: Callable[[Path], None] | None
     progress: Progress | None
 
     @property
@@ -125,6 +129,12 @@ class _Transfer:
                 # The part may have been another version's, or damaged on this disk: once from the first byte.
                 return self.run(attempts, pause)
             raise self._failed(f"what came is not the published file (sha256 {digest[:12]}..., not {self.sha256[:12]}...)")
+        if self.check:
+            try:
+                self.check(self.part)
+            except Exception:
+                self._drop()
+                raise
         os.replace(self.part, self.target)
         self.note.unlink(missing_ok=True)
 

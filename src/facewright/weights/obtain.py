@@ -21,22 +21,41 @@ class Verdict:
 
 
 def get(entry: Entry, *, force: bool = False, progress: Progress | None = None) -> Path:
-    """The file of this entry, downloaded unless it is here. force: even if it is here.
+    """The file of this entry, downloaded unless it is here. force: even if it is here; the old one stays until the new one is whole.
 
-    A file whose sha256 nobody pinned is kept only if it loads. Raises ModelError, OutputError, and UsageError for a bundled one.
+    A file whose sha256 nobody pinned is taken only if it loads. Raises ModelError, OutputError, and UsageError for a bundled one.
     """
     if entry.bundled:
         if entry.where == "bundled":
             return entry.path
         raise UsageError(f"{entry.name} cannot be downloaded", "it ships inside facewright", entry.how_to_get)
-    if force:
-        entry.path.unlink(missing_ok=True)
-    is_new = entry.where == "missing"
-    path = download(entry.url, entry.path, mirrors=entry.mirrors, sha256=entry.sha256, size=entry.bytes, progress=progress)
-    if is_new and entry.sha256 is None and not (verdict := verify(entry)).ok:
-        path.unlink(missing_ok=True)
-        raise ModelError(f"what {entry.url} sent is not {entry.name}", verdict.said, "try again later, or get the file elsewhere")
-    return path
+
+    def loads(part: Path) -> None:
+        try:
+            load(part, entry)
+        except ModelError as error:
+            raise ModelError(
+                f"what {entry.url} sent is not {entry.name}", str(error), "try again later, or get the file elsewhere"
+            ) from error
+
+    check = loads if entry.sha256 is None and entry.runs else None
+    return download(
+        entry.url,
+        entry.path,
+        mirrors=entry.mirrors,
+        sha256=entry.sha256,
+        size=entry.bytes,
+        check=check,
+        again=force,
+        progress=progress,
+    )
+
+
+def load(path: Path, entry: Entry) -> None:
+    """Load what should be this entry. Raises ModelError."""
+    from facewright.weights.models import load_model
+
+    load_model(path, **entry.arguments)
 
 
 def verify(entry: Entry) -> Verdict:
@@ -48,13 +67,11 @@ def verify(entry: Entry) -> Verdict:
         return Verdict(entry.name, False, f"damaged: {size:,} bytes instead of {entry.bytes:,}", digest)
     if entry.sha256 is not None and digest != entry.sha256:
         return Verdict(entry.name, False, f"damaged: its sha256 is {digest}, the published file's is {entry.sha256}", digest)
-    sum_said = "sha256 as published" if entry.sha256 else "no sha256 is published to compare with"
+    said = "sha256 as published" if entry.sha256 else "bundled" if entry.bundled else "no sha256 is published to compare with"
     if not entry.runs:
-        return Verdict(entry.name, True, f"{sum_said}; this version cannot run it yet", digest)
-    from facewright.weights.models import load_model
-
+        return Verdict(entry.name, True, f"{said}; this version cannot run it yet", digest)
     try:
-        load_model(entry.path)
+        load(entry.path, entry)
     except ModelError as error:
         return Verdict(entry.name, False, str(error), digest)
-    return Verdict(entry.name, True, f"{sum_said}; it loads", digest)
+    return Verdict(entry.name, True, f"{said}; it loads", digest)
