@@ -51,8 +51,9 @@ def download(
     """Fetch `url` (or the first of `mirrors` that answers) to `target`, which appears whole and checked, or not at all.
 
     sha256, size: what the file must be; None is not checked. check: called with the whole file before it gets its name; what it raises
-    goes through, and the file is removed. again: fetch even if `target` is here; it is replaced at the end. progress: called with (bytes so far, bytes in all or None).
-    attempts: how often in a row a line may break without a byte gained; pause: seconds before the second one, doubling after.
+    goes through, and the file is removed. again: fetch even if `target` is here; it is replaced at the end.
+    progress: called with (bytes so far, bytes in all or None). attempts: how often in a row a line may break without new ground gained;
+    pause: seconds before the second one, doubling after.
     What was fetched stays in `target`.part, and the next call goes on from there, in this process or another. Where another process
     is fetching the same file, waits for it. Raises ModelError (no connection, no such file, wrong content), OutputError (disk).
     """

@@ -50,7 +50,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     catalog.entries()
     for name in ("mtcnn.safetensors", "mtcnn.md", "identity-dlib.safetensors"):
         (tmp_path / "bundled").mkdir(exist_ok=True)
-        shutil.copy(REAL / name, tmp_path / "bundled" / name)
+        (tmp_path / "bundled" / name).symlink_to(REAL / name)
     save_file(tiny_state(), tmp_path / "bundled" / "gfpgan-mini.safetensors")
     (tmp_path / "bundled" / "gfpgan-mini.md").write_text("# gfpgan-mini\nA card.")
     monkeypatch.setattr(catalog, "HERE", tmp_path)
