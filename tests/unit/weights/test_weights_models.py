@@ -192,3 +192,11 @@ def test_names_and_commands_need_no_torch() -> None:
     code += "print('torch' in sys.modules, 'httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_bundled_models_load_on_a_bare_training_machine() -> None:
+    """No platformdirs, httpx or filelock there: only what training needs."""
+    code = "import sys\nfor name in ('platformdirs', 'httpx', 'filelock', 'typer'): sys.modules[name] = None\n"
+    code += "from facewright.weights import load_model; print(load_model('mtcnn').architecture)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "mtcnn", done.stderr
