@@ -1,0 +1,259 @@
+"""A photo's way: find its faces, align them, restore them in batches, put them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from facewright.errors import InputError, ModelError
+from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, misfit, paste, select, similarity
+from facewright.faces.align import TEMPLATE_SIZE, finer, resized, scale_of, transform
+from facewright.faces.identity import Identity
+from facewright.media import Photo, read, replaced
+from facewright.nets.blocks.layout import channels_last
+from facewright.restore import judge
+from facewright.restore.result import FaceResult, Restoration
+from facewright.restore.settings import Settings
+from facewright.restore.tone import apply_tone, tone_curve
+from facewright.weights import load_model
+
+Image = NDArray[np.float32]
+
+
+def restore(photo: str | Path | Photo | NDArray[Any], **choices: Any) -> Restoration:
+    """Restore the faces of one photo: a path, a `Photo`, or an array (H x W x 3 RGB or H x W, uint8 or uint16).
+
+    choices: the fields of `Settings` (model, strength, faces, ...). Raises InputError, ModelError, UsageError.
+    """
+    return next(iter(Restorer(**choices).restore([photo])))
+
+
+@dataclass
+class Job:
+    """A photo between its faces' detection and their return."""
+
+    original: Photo
+    faces: list[FaceResult]
+    started: float
+
+    @property
+    def waiting(self) -> list[FaceResult]:
+        return [face for face in self.faces if face.action != "left alone"]
+
+
+class Restorer:
+    """Holds the networks; restores any number of photos with the same settings. Not for use by several threads at once."""
+
+    def __init__(self, settings: Settings | None = None, /, *, detector: Detector | None = None, **choices: Any) -> None:
+        self.settings = settings or Settings(**choices)
+        self.device = torch.device(_device(self.settings.device))
+        self.dtype = _dtype(self.settings.precision, self.device)
+        model = load_model(self.settings.model, device=self.device)
+        if model.architecture != "gfpgan":
+            raise ModelError(f"{self.settings.model} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+        self.model = model
+        self.network = channels_last(model.net)
+        self.size = int(model.arguments["out_size"])
+        self.detector = detector or load_detector(self.settings.detector, str(self.device))
+        self.identity = Identity.load(str(self.device))
+
+    def restore(self, photos: Iterable[str | Path | Photo | NDArray[Any]]) -> Iterable[Restoration]:
+        """One `Restoration` a photo, in order. Raises at the first photo that cannot be read."""
+        for photo in photos:
+            job = self.prepare(_as_photo(photo))
+            self.run([job])
+            yield self.finish(job)
+
+    def prepare(self, photo: Photo) -> Job:
+        """Find and choose the faces, and cut their crops."""
+        started = time.monotonic()
+        if self.settings.aligned:
+            return Job(photo, [self._aligned(photo)], started)
+        found = self.detector.detect(photo.pixels)
+        found.sort(key=lambda face: (round(face.centre[1] / max(1.0, face.size)), face.centre[0]))  # as one reads: rows, then columns
+        chosen = set(select(found, self.settings.faces, photo.pixels.shape))
+        faces = []
+        for index, face in enumerate(found):
+            face.affine = similarity(face.landmarks)
+            result = FaceResult(index, face, misfit=misfit(face.landmarks), pixels=TEMPLATE_SIZE / scale_of(face.affine))
+            if index not in chosen:
+                result.left_alone(f"not chosen (--faces {self.settings.faces})")
+            else:
+                judge.before_network(result, self.size, self.settings.min_face)
+            if result.action != "left alone":
+                result.crop = align(photo.pixels, self._affine(result), self.size)
+            faces.append(result)
+        return Job(photo, faces, started)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Restore the waiting faces of several photos, `settings.batch` at a time; then judge each."""
+        waiting = [face for job in jobs for face in job.waiting]
+        for start in range(0, len(waiting), self.settings.batch):
+            batch = waiting[start : start + self.settings.batch]
+            crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
+            restored = self._network(crops)
+            for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+                curve = tone_curve(_cropped(face))
+                face.restored = apply_tone(picture, curve) if curve is not None else picture
+            self._judge(batch)
+
+    def finish(self, job: Job) -> Restoration:
+        """Put the restored faces back into a copy of the photo."""
+        photo, notes = job.original, []
+        if self.settings.aligned:
+            pixels = _as_levels(_pasted_crop(job.faces[0]), photo)
+        else:
+            pixels = self._canvas(photo)
+            for face in job.waiting:
+                self._paste(pixels, face, photo)
+            if not job.faces:
+                notes.append("no face was found")
+        return Restoration(replaced(photo, pixels), photo, job.faces, self.settings.model, time.monotonic() - job.started, notes)
+
+    def _network(self, crops: Tensor) -> Tensor:
+        """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
+            noise = [each.to(self.device) for each in self.network.stylegan_decoder.make_noise(generator)]
+            picture, _ = self.network(crops.contiguous(memory_format=torch.channels_last), return_rgb=False, noise=noise)
+        restored: Tensor = picture.float().clamp(-1, 1)
+        return restored
+
+    def _judge(self, faces: list[FaceResult]) -> None:
+        """Strength, identity and the reasons, for faces fresh from the network."""
+        wanted = self.settings.strength * (1 - (0.0 if self.settings.fidelity == "auto" else float(self.settings.fidelity)))
+        limit = self.settings.max_identity_drift
+        for face in faces:
+            face.strength = wanted
+            if wanted < 1:
+                face.blended(wanted, f"strength {wanted:.2f} as asked")
+            face.identity = self._drift(face, wanted)
+            judge.after_network(face)
+            if face.action == "left alone":
+                continue
+            if limit is not None and face.identity > limit:
+                self._hold_back(face, limit)
+            if face.action != "left alone" and (words := judge.identity_words(face.identity, face.strength)):
+                face.because(words)
+            if face.pixels > 1.5 * self.size:
+                face.because(f"larger than the model's {self.size} px: its finest detail is the photo's own")
+
+    def _hold_back(self, face: FaceResult, limit: float) -> None:
+        """Blend back until the identity distance is within the limit, or leave the face alone."""
+        asked, drift = face.strength, face.identity
+        for part in (0.8, 0.6, 0.4, 0.2):
+            distance = self._drift(face, asked * part)
+            if distance <= limit:
+                face.identity = distance
+                face.blended(asked * part, f"held back from identity distance {drift:.2f} to {distance:.2f} (limit {limit:g})")
+                return
+        face.left_alone(f"identity distance {drift:.2f} is beyond the limit of {limit:g} at any strength")
+        face.identity = 0.0
+
+    def _drift(self, face: FaceResult, strength: float) -> float:
+        crop, restored = (torch.from_numpy(x).permute(2, 0, 1)[None].to(self.device) * 2 - 1 for x in (_cropped(face), _restored(face)))
+        return float(self.identity.distance(crop, crop + strength * (restored - crop)))
+
+    def _affine(self, face: FaceResult) -> NDArray[np.float64]:
+        """Network crop <- photo."""
+        assert face.face.affine is not None
+        return finer(face.face.affine, self.size / TEMPLATE_SIZE)
+
+    def _canvas(self, photo: Photo) -> NDArray[Any]:
+        """The photo at its output size; at --upscale 1 every pixel as it was."""
+        if self.settings.upscale == 1:
+            return photo.pixels.copy()
+        width, height = int(photo.width * self.settings.upscale), int(photo.height * self.settings.upscale)
+        if self.settings.background == "none":
+            return np.zeros((height, width, *photo.pixels.shape[2:]), photo.pixels.dtype)
+        return np.asarray(cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_LANCZOS4))
+
+    def _paste(self, pixels: NDArray[Any], face: FaceResult, photo: Photo) -> None:
+        affine = self._affine(face)
+        if self.settings.mask == "hull":
+            mask = hull_mask(transform(affine, face.face.landmarks), self.size)
+        else:
+            mask = ellipse_mask(self.size)
+        if pixels.shape[:2] != photo.pixels.shape[:2]:
+            affine = resized(affine, (pixels.shape[1] / photo.width, pixels.shape[0] / photo.height))
+        # only what the network changed goes back, so that detail finer than its crop stays the photo's own
+        replacing = None if self.settings.background == "none" and self.settings.upscale != 1 else _cropped(face)
+        paste(pixels, _restored(face), affine, mask * np.float32(face.strength), replacing=replacing)
+
+    def _aligned(self, photo: Photo) -> FaceResult:
+        from facewright.faces import Face
+        from facewright.faces.align import TEMPLATE
+
+        across = np.array([photo.width, photo.height]) / TEMPLATE_SIZE
+        face = Face(np.array([0.0, 0, photo.width, photo.height]), (TEMPLATE + 0.5) * across - 0.5, 1.0)
+        result = FaceResult(0, face, pixels=float(photo.width))
+        levels = np.float32(np.iinfo(photo.pixels.dtype).max)
+        rgb = photo.pixels if photo.pixels.ndim == 3 else np.repeat(photo.pixels[..., None], 3, axis=2)
+        shrinking = min(photo.width, photo.height) > self.size
+        crop = cv2.resize(
+            rgb.astype(np.float32) / levels, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        )
+        result.crop = np.asarray(crop, np.float32)
+        return result
+
+
+def _as_photo(photo: str | Path | Photo | NDArray[Any]) -> Photo:
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, np.ndarray):
+        if photo.dtype not in (np.uint8, np.uint16) or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] != 3):
+            raise InputError(
+                "cannot restore this array", f"it is {photo.dtype} of shape {photo.shape}", "pass H x W x 3 RGB or H x W, uint8 or uint16"
+            )
+        from facewright.media import Origin
+
+        return Photo(photo, None, Origin())
+    return read(Path(photo))
+
+
+def _pasted_crop(face: FaceResult) -> Image:
+    if face.action == "left alone":
+        return _cropped(face)
+    return np.asarray(_cropped(face) + np.float32(face.strength) * (_restored(face) - _cropped(face)), np.float32)
+
+
+def _as_levels(picture: Image, photo: Photo) -> NDArray[Any]:
+    levels = np.iinfo(photo.pixels.dtype).max
+    whole = np.clip(np.rint(picture * levels), 0, levels).astype(photo.pixels.dtype)
+    return np.asarray(cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY)) if photo.is_grey else whole
+
+
+def _cropped(face: FaceResult) -> Image:
+    assert face.crop is not None
+    return face.crop
+
+
+def _restored(face: FaceResult) -> Image:
+    assert face.restored is not None
+    return face.restored
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bf16 on CUDA that has it, else fp32: on a processor the same photo must give the same picture everywhere."""
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision in named:
+        return named[precision]
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -1,0 +1,91 @@
+"""What a restoration hands back: the picture, and for each face what was done and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewright.faces import Face
+from facewright.media import Photo
+
+Action = Literal["restored", "blended", "left alone"]
+
+
+@dataclass
+class FaceResult:
+    """One face of a photo, numbered from 0 by its place in reading order of the detector's list.
+
+    crop, restored: S x S x 3 RGB in [0, 1], before and after the network (restored is None where the face was left alone unseen).
+    strength: how much of the network's picture went into the photo. identity: `identity[dlib]` distance between what was pasted and
+    the original crop. pixels: side of the face's crop in the photo's own pixels. misfit: how far the points are from the template.
+    """
+
+    index: int
+    face: Face
+    action: Action = "restored"
+    reasons: list[str] = field(default_factory=list)
+    strength: float = 1.0
+    identity: float | None = None
+    pixels: float = 0.0
+    misfit: float = 0.0
+    sharpness: tuple[float, float] | None = None
+    crop: NDArray[np.float32] | None = None
+    restored: NDArray[np.float32] | None = None
+
+    def because(self, reason: str) -> None:
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+    def left_alone(self, reason: str) -> None:
+        self.action, self.strength = "left alone", 0.0
+        self.because(reason)
+
+    def blended(self, strength: float, reason: str) -> None:
+        self.action, self.strength = "blended", strength
+        self.because(reason)
+
+    def asdict(self) -> dict[str, Any]:
+        return {
+            "face": self.index,
+            "box": [round(float(v), 1) for v in self.face.box],
+            "landmarks": [[round(float(v), 1) for v in point] for point in self.face.landmarks],
+            "score": round(self.face.score, 4),
+            "action": self.action,
+            "reasons": self.reasons,
+            "strength": round(self.strength, 3),
+            "identity[dlib]": None if self.identity is None else round(self.identity, 3),
+            "crop_pixels": round(self.pixels, 1),
+            "misfit": round(self.misfit, 3),
+            "sharpness": None if self.sharpness is None else [round(value, 5) for value in self.sharpness],
+        }
+
+
+@dataclass
+class Restoration:
+    """A restored photo. `image` is its pixels (H x W x 3 RGB or H x W); `original` holds the photo as it was read."""
+
+    photo: Photo
+    original: Photo
+    faces: list[FaceResult]
+    model: str
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def image(self) -> NDArray[Any]:
+        return self.photo.pixels
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Everything in plain numbers and words, ready for JSON."""
+        return {
+            "width": self.photo.width,
+            "height": self.photo.height,
+            "model": self.model,
+            "faces": [face.asdict() for face in self.faces],
+            "seconds": round(self.seconds, 3),
+            "notes": [*self.photo.origin.notes, *self.notes],
+        }

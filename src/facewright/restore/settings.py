@@ -1,0 +1,69 @@
+"""What a person can choose when restoring."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from facewright.errors import UsageError
+
+DEFAULT_MODEL = "gfpgan-mini"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's choices; the command line and `Restorer` fill the same fields.
+
+    faces: "all", "largest", "center" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
+    fidelity: "auto" or w in [0, 1], how much of the photo's own face stays in the restored one (0: the model's picture alone);
+    "auto" is 0 and rises only where `max_identity_drift` asks for it. strength: opacity of the restored face on the photo.
+    upscale: output size over input size; background: what fills the enlarged photo between the faces.
+    max_identity_drift: largest embedding distance between restored and original face (None: report only).
+    aligned: photos are face crops already. seed: of the generator's noise; the same seed gives the same picture.
+    """
+
+    model: str = DEFAULT_MODEL
+    detector: str = "mtcnn"
+    faces: str = "all"
+    min_face: int = 24
+    fidelity: float | str = "auto"
+    strength: float = 1.0
+    upscale: float = 1.0
+    background: str = "lanczos"
+    mask: str = "ellipse"
+    max_identity_drift: float | None = None
+    aligned: bool = False
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        _within("--strength", self.strength, 0, 1)
+        _within("--upscale", self.upscale, 1, 8)
+        _within("--batch", self.batch, 1, 1024)
+        if self.fidelity != "auto":
+            _within("--fidelity", self.fidelity, 0, 1)
+        if self.max_identity_drift is not None:
+            _within("--max-identity-drift", self.max_identity_drift, 0, 2)
+        _one_of("--background", self.background, ("lanczos", "none"))
+        _one_of("--mask", self.mask, ("ellipse", "hull"))
+        _one_of("--detector", self.detector, ("mtcnn",))
+        _one_of("--precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
+
+    def asdict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _within(name: str, value: float | str, low: float, high: float) -> None:
+    try:
+        fits = low <= float(value) <= high
+    except ValueError:
+        fits = False
+    if not fits:
+        raise UsageError(f"{name} cannot be {value}", f"it is a number from {low:g} to {high:g}")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} cannot be {value!r}", what_to_do=f"use one of: {', '.join(choices)}")
