@@ -43,11 +43,13 @@ class GfpganSettings:
     channels: tuple[int, ...] = (128, 128, 128, 128, 96, 48, 24)
     style: int = 128
     input_skip: bool = True
+    fold: int = 1
     # discriminator: the published one, narrow, on random crops of `crop` pixels
     discriminator_channels: tuple[int, ...] = (128, 128, 128, 96, 64, 32)
     crop: int = 128
     r1_weight: float = 10.0
     r1_every: int = 16
+    discriminator_every: int = 1
     adversarial_from: int = 1000
     # optimisers
     rate: float = 5e-4
@@ -80,12 +82,13 @@ class GfpganRecipe:
             flavour=settings.flavour,
             out_size=settings.size,
             num_style_feat=settings.style,
-            channels=_by_resolution(settings.channels, settings.size),
+            channels=_by_resolution(settings.channels, settings.size // settings.fold),
             sft_half=True,
             different_w=True,
             input_is_latent=True,
             fix_decoder=False,
             input_skip=settings.input_skip,
+            fold=settings.fold,
         )
         if settings.input_skip:
             _start_quiet(generator)
@@ -144,7 +147,7 @@ class GfpganRecipe:
                 losses["adversarial"] = generator_nonsaturating(discriminator(fake).float())
         engine.update("generator", losses, s.weights)
 
-        if adversarial:
+        if adversarial and engine.step % s.discriminator_every == 0:
             discriminator.requires_grad_(True)
             self._step_discriminator(discriminator, real, fake.detach())
 
@@ -152,7 +155,7 @@ class GfpganRecipe:
         s, engine = self.settings, self.engine
         with engine.autocast():
             losses = {"logistic": discriminator_logistic(discriminator(real).float(), discriminator(fake).float())}
-        if engine.step % s.r1_every == 0:
+        if engine.step % (s.r1_every * s.discriminator_every) == 0:
             real = real.detach().requires_grad_(True)
             losses["r1"] = r1_penalty(discriminator(real), real)  # in fp32: a gradient of a gradient
         engine.update("discriminator", losses, {"logistic": 1.0, "r1": s.r1_weight / 2 * s.r1_every})
