@@ -7,9 +7,12 @@ features at each level. Loads the published v1, v1.2, v1.3 and v1.4 files: modul
 
 from __future__ import annotations
 
+import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +20,8 @@ from torch import Tensor, nn
 
 from facewright.errors import InputError, UsageError
 from facewright.nets.blocks.equalized import SLOPE, EqualConv2d, EqualLinear, ScaledLeakyReLU
-from facewright.nets.blocks.modulated import Flavour
+from facewright.nets.blocks.frozen import FrozenConv, FrozenDown, FrozenStyleConv, FrozenToRGB, FrozenUp
+from facewright.nets.blocks.modulated import Flavour, StyleConv, ToRGB, fresh_noise
 from facewright.nets.blocks.resample import FIR
 from facewright.nets.blocks.residual import CleanResBlock, ConvLayer, ResBlock, ResUpBlock
 from facewright.nets.stylegan2 import Noise, StyleGAN2GeneratorSFT, channel_table
@@ -60,6 +64,22 @@ class GFPGAN(nn.Module):
                 "its mapping network is for one style only",
                 "use input_is_latent=True",
             )
+        self.arguments: dict[str, Any] = {
+            "flavour": flavour,
+            "out_size": out_size,
+            "num_style_feat": num_style_feat,
+            "channel_multiplier": channel_multiplier,
+            "narrow": narrow,
+            "sft_half": sft_half,
+            "different_w": different_w,
+            "input_is_latent": input_is_latent,
+            "num_mlp": num_mlp,
+            "fix_decoder": fix_decoder,
+            "channels": None if channels is None else dict(channels),
+            "input_skip": input_skip,
+            "lr_mlp": lr_mlp,
+            "resample_kernel": tuple(resample_kernel),
+        }
         self.flavour: Flavour = flavour
         self.out_size, self.num_style_feat, self.different_w, self.input_is_latent = out_size, num_style_feat, different_w, input_is_latent
 
@@ -164,6 +184,170 @@ class GFPGAN(nn.Module):
         return F.leaky_relu(x, SLOPE) if self.flavour == "clean" else x
 
 
+def prepare(net: GFPGAN, dtype: torch.dtype = torch.float32) -> PreparedGFPGAN:
+    """The same network for inference, faster: same `forward`, no gradients, an independent copy of the weights.
+
+    dtype: of the large pictures; up to `PreparedGFPGAN.EXACT_SIDE` px and for the output all stays in float32.
+    "bilinear" networks are converted to "clean" first; raises UsageError for "original", which has no clean form.
+    """
+    return PreparedGFPGAN(clean_of(net), dtype)
+
+
+class PreparedGFPGAN(nn.Module):
+    """What `prepare` makes: the arithmetic of GFPGAN's clean flavour with everything folded that does not depend on the input.
+
+    The samples of a batch are restored one after the other, level by level, so that little memory is in use at a time.
+    """
+
+    EXACT_SIDE = 32
+    MERGE_SIDE = 256  # from here on one transposed convolution is faster than enlarging and convolving
+    FOLD_SIDE = 64  # from here on modulating the weights is cheaper than modulating the activations
+
+    def __init__(self, net: GFPGAN, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.out_size, self.num_style_feat, self.different_w = net.out_size, net.num_style_feat, net.different_w
+        decoder = net.stylegan_decoder
+        self.num_latent, self.sft_half = decoder.num_latent, decoder.sft_half
+
+        def kind(side: int) -> torch.dtype:
+            return torch.float32 if side <= self.EXACT_SIDE else dtype
+
+        top, low = net.out_size, kind(4)
+        self.first = FrozenConv.of(net.conv_body_first, kind(top), activate=True)
+        self.down, self.up, self.conditions = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.rgbs, self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for j, block in enumerate(net.conv_body_down):
+            self.down.append(FrozenDown(cast(CleanResBlock, block), kind(top >> j), kind(top >> (j + 1))))
+        self.bottom = FrozenConv.of(net.final_conv, low, activate=True)
+        self.final_linear = copy.deepcopy(net.final_linear)
+        self.style_mlp = nn.Identity() if net.input_is_latent else copy.deepcopy(decoder.style_mlp)
+
+        self.constant = nn.Parameter(decoder.constant_input.weight.detach().clone(memory_format=torch.channels_last))
+        self.convs.append(FrozenStyleConv(decoder.style_conv1, low, fold=False))
+        self.to_rgbs.append(FrozenToRGB(decoder.to_rgb1, low))
+        for j, block in enumerate(net.conv_body_up):
+            side = 8 << j
+            merge, fold = side >= self.MERGE_SIDE, side >= self.FOLD_SIDE
+            first, second = (cast(StyleConv, decoder.style_convs[2 * j + k]) for k in (0, 1))
+            self.up.append(FrozenUp(cast(CleanResBlock, block), kind(side // 2), kind(side), merge=merge))
+            self.conditions.append(_merged_conditions(net.condition_scale[j], net.condition_shift[j], kind(side)))
+            self.rgbs.append(FrozenConv.of(net.toRGB[j], kind(side)))
+            self.convs.append(FrozenStyleConv(first, kind(side), fold=fold, merge=merge))
+            self.convs.append(FrozenStyleConv(second, kind(side), fold=fold))
+            self.to_rgbs.append(FrozenToRGB(cast(ToRGB, decoder.to_rgbs[j]), kind(side)))
+        self.noises = copy.deepcopy(decoder.noises)
+        self.input_skip = copy.deepcopy(net.input_skip)
+        self.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        return_rgb: bool = True,
+        randomize_noise: bool = True,
+        noise: Noise | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """As GFPGAN.forward."""
+        x = x.float()
+        stored = [self.noises.get_buffer(f"noise{i}") for i in range(len(self.convs))]
+        chosen: list[Tensor] = []
+        for i, buffer in enumerate(stored):
+            given = noise[i] if noise is not None else None if randomize_noise else buffer
+            # Drawn for the whole batch, layer by layer, so that a seed gives the same noise as in the network this was made from.
+            chosen.append(fresh_noise(buffer.expand(x.shape[0], -1, -1, -1), generator) if given is None else given)
+        pictures, rgbs = [], []
+        for n in range(x.shape[0]):
+            one = [each[n : n + 1] if each.shape[0] > 1 else each for each in chosen]
+            picture, pyramid = self._restore(x[n : n + 1].contiguous(memory_format=torch.channels_last), one, return_rgb)
+            pictures.append(picture)
+            rgbs.append(pyramid)
+        return torch.cat(pictures), [torch.cat(level) for level in zip(*rgbs, strict=True)]
+
+    def _restore(self, x: Tensor, noise: list[Tensor], return_rgb: bool) -> tuple[Tensor, list[Tensor]]:
+        feature = self.first(x)
+        skips = []
+        for block in self.down:
+            feature = block(feature)
+            skips.append(feature)
+        feature = self.bottom(feature)
+        style = self.final_linear(feature.float().flatten(1))
+        style = self.style_mlp(style.view(1, -1, self.num_style_feat) if self.different_w else style)
+        w = style[0].expand(self.num_latent, -1).split(1)
+
+        y = self.convs[0](self.constant, w[0], noise[0])
+        picture: Tensor = self.to_rgbs[0](y, w[1])
+        rgbs: list[Tensor] = []
+        for j, (block, conditions) in enumerate(zip(self.up, self.conditions, strict=True)):
+            i = 2 * j + 1
+            feature = block(feature.add_(skips.pop()))
+            if return_rgb:
+                rgbs.append(self.rgbs[j](feature).float())
+            y = self.convs[i](y, w[i], noise[i])
+            scale, shift = conditions(feature).chunk(2, dim=1)
+            steered = y[:, y.shape[1] // 2 :] if self.sft_half else y
+            torch.addcmul(shift, steered, scale, out=steered)
+            y = self.convs[i + 1](y, w[i + 1], noise[i + 1])
+            picture = self.to_rgbs[j + 1](y, w[i + 2], picture)
+        if self.input_skip is not None:
+            picture = picture.add_(self.input_skip(x))
+        return picture, rgbs
+
+
+def clean_of(net: GFPGAN) -> GFPGAN:
+    """The "clean" network that computes what this "bilinear" one does. Raises UsageError for "original", which has no such form."""
+    if net.flavour == "clean":
+        return net
+    if net.flavour == "original":
+        raise UsageError('a network of the flavour "original" has no clean form', "it resamples by FIR filters", "use it as it is")
+    clean = GFPGAN(**{**net.arguments, "flavour": "clean"})
+    clean.load_state_dict(clean_state(net.state_dict(), net.arguments["lr_mlp"]))
+    return clean.train(net.training)
+
+
+def clean_state(state: Mapping[str, Tensor], lr_mlp: float = 0.01) -> dict[str, Tensor]:
+    """A state of the "bilinear" flavour as one of the "clean" flavour: run-time scales and gains are folded into the weights.
+
+    Exact in real arithmetic but for the epsilon of the demodulation. A state of the "original" flavour would pass and be wrong.
+    """
+    clean = {}
+    for name, value in state.items():
+        rule = next((rule for rule in CLEAN_RULES if re.search(rule[0], name)), None)
+        if rule is None:
+            clean[name] = value.clone()
+            continue
+        pattern, target, scaled, gain = rule
+        fan_in = value.shape[2:].numel() if value.ndim == 5 else value.shape[1:].numel()  # modulated weights have a leading 1
+        if "style_mlp" in name:
+            gain *= lr_mlp
+            target = f"style_mlp.{2 * int(name.split('.')[-2]) - 1}." + name.rsplit(".", 1)[-1]
+        value = value * (gain / math.sqrt(fan_in) if scaled else gain)
+        clean[re.sub(pattern, target, name)] = value.view(1, -1, 1, 1) if "activate.bias" in name else value
+    return clean
+
+
+_R2 = math.sqrt(2)
+# (pattern of the bilinear name, clean name, divided by the root of its fan-in?, gain); the first match wins, others stay as they are.
+# The gain of an activation moves into the weights before it; in a residual block it cancels the division of the sum by sqrt(2).
+CLEAN_RULES: list[tuple[str, str, bool, float]] = [
+    (r"style_mlp\.\d+\.weight$", "", True, _R2),  # with positions of its own, and lr_mlp
+    (r"style_mlp\.\d+\.bias$", "", False, _R2),
+    (r"modulation\.weight$", r"modulation.weight", True, 1),
+    (r"modulated_conv\.weight$", r"modulated_conv.weight", True, 1),
+    (r"(style_conv1|style_convs\.\d+)\.weight$", r"\1.weight", False, _R2),
+    (r"activate\.bias$", r"bias", False, _R2),
+    (r"^(conv_body_first|final_conv|conv_body_\w+\.\d+\.conv1)\.0\.weight$", r"\1.weight", True, _R2),
+    (r"^(conv_body_first|final_conv|conv_body_\w+\.\d+\.conv1)\.1\.bias$", r"\1.bias", False, _R2),
+    (r"^(conv_body_\w+\.\d+\.conv2)(\.1)?\.weight$", r"\1.weight", True, 1),
+    (r"^(conv_body_\w+\.\d+\.conv2)\.(2|activation)\.bias$", r"\1.bias", False, 1),
+    (r"^(conv_body_\w+\.\d+\.skip)(\.1)?\.weight$", r"\1.weight", True, 1 / _R2),
+    (r"^(condition_\w+\.\d+)\.0\.weight$", r"\1.0.weight", True, _R2),
+    (r"^(condition_\w+\.\d+)\.0\.bias$", r"\1.0.bias", False, _R2),
+    (r"^(condition_\w+\.\d+\.2|toRGB\.\d+|final_linear)\.weight$", r"\1.weight", True, 1),
+]
+
+
 class FacialComponentDiscriminator(nn.Module):
     """Judges crops of eyes and mouth (section 3.3 of the paper): N x 3 x h x w to raw score maps N x 1 x h/4 x w/4."""
 
@@ -194,6 +378,20 @@ def _condition(in_channels: int, out_channels: int, equalised: bool, bias_init: 
     if equalised or bias_init:
         nn.init.constant_(last.bias, bias_init)  # type: ignore[arg-type]
     return nn.Sequential(*layers)
+
+
+def _merged_conditions(scale: nn.Module, shift: nn.Module, dtype: torch.dtype) -> nn.Sequential:
+    """Both branches as one: they share the input of the first convolution, and the second is one of two groups."""
+    first = [scale.get_submodule("0"), shift.get_submodule("0")]
+    second = [scale.get_submodule("2"), shift.get_submodule("2")]
+
+    def joined(convs: list[nn.Module], name: str) -> Tensor:
+        return torch.cat([conv.get_parameter(name) for conv in convs])
+
+    return nn.Sequential(
+        FrozenConv(joined(first, "weight"), joined(first, "bias"), dtype, activate=True),
+        FrozenConv(joined(second, "weight"), joined(second, "bias"), dtype, groups=2),
+    )
 
 
 def _halved(channels: Mapping[int, int] | None) -> dict[int, int] | None:
