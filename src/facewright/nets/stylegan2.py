@@ -29,7 +29,7 @@ class StyleGAN2Generator(nn.Module):
 
     out_size: a power of two, at least 8. num_style_feat: S. channel_multiplier, narrow: the published table of channels, see
     `channel_table`; `channels` ({resolution: channels}) replaces entries of it. lr_mlp: learning rate factor of the mapping network
-    ("original" and "bilinear"). resample_kernel: FIR taps ("original").
+    ("original" and "bilinear"). resample_kernel: FIR taps ("original"). colours: channels of the picture.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class StyleGAN2Generator(nn.Module):
         channels: Mapping[int, int] | None = None,
         lr_mlp: float = 0.01,
         resample_kernel: Sequence[float] = FIR,
+        colours: int = 3,
     ) -> None:
         super().__init__()
         self.flavour: Flavour = flavour
@@ -55,7 +56,7 @@ class StyleGAN2Generator(nn.Module):
         c = self.channels[4]
         self.constant_input = ConstantInput(c)
         self.style_conv1 = StyleConv(c, c, num_style_feat, flavour=flavour)
-        self.to_rgb1 = ToRGB(c, num_style_feat, flavour=flavour)
+        self.to_rgb1 = ToRGB(c, num_style_feat, flavour=flavour, colours=colours)
 
         self.style_convs, self.to_rgbs, self.noises = nn.ModuleList(), nn.ModuleList(), nn.Module()
         for layer in range(self.num_layers):
@@ -66,7 +67,7 @@ class StyleGAN2Generator(nn.Module):
             self.style_convs.append(StyleConv(before, c, num_style_feat, flavour=flavour, sampling="up", resample_kernel=resample_kernel))
             self.style_convs.append(StyleConv(c, c, num_style_feat, flavour=flavour))
             upsample = fir_upsample(resample_kernel) if flavour == "original" else None
-            self.to_rgbs.append(ToRGB(c, num_style_feat, flavour=flavour, upsample=upsample))
+            self.to_rgbs.append(ToRGB(c, num_style_feat, flavour=flavour, upsample=upsample, colours=colours))
 
     def forward(
         self,
@@ -204,6 +205,7 @@ class StyleGAN2GeneratorSFT(StyleGAN2Generator):
         lr_mlp: float = 0.01,
         resample_kernel: Sequence[float] = FIR,
         sft_half: bool = False,
+        colours: int = 3,
     ) -> None:
         super().__init__(
             out_size,
@@ -215,6 +217,7 @@ class StyleGAN2GeneratorSFT(StyleGAN2Generator):
             channels=channels,
             lr_mlp=lr_mlp,
             resample_kernel=resample_kernel,
+            colours=colours,
         )
         self.sft_half = sft_half
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from math import log2
+from math import isqrt, log2
 from typing import TYPE_CHECKING, Any
 
 from facewright.errors import UsageError
@@ -105,6 +105,11 @@ def gfpgan(shapes: Shapes) -> dict[str, Any]:
         unet[side] = shapes.axis(f"conv_body_down.{level}.conv2{'' if clean else '.1'}.weight", 0)
     arguments |= _channels(_generator_channels(decoder, out_size), unet)
 
+    colours = shapes.axis("conv_body_first" + width + ".weight", 1)
+    fold = isqrt(colours // 3)
+    if colours != 3 * fold**2:
+        raise DoesNotFit(f"its first layer takes {colours} colours")
+
     latents = shapes.axis("final_linear.weight", 0)
     if latents not in (features, features * _latents(out_size)):
         raise DoesNotFit(f"final_linear has {latents} outputs where {features} or {features * _latents(out_size)} are due")
@@ -114,6 +119,9 @@ def gfpgan(shapes: Shapes) -> dict[str, Any]:
         "input_is_latent": True,
         "sft_half": scale[0] == scale[1],
         "input_skip": "input_skip.weight" in shapes,
+        # the decoder's size is that of the folded picture, whose colours are in its channels
+        "out_size": out_size * fold,
+        "fold": fold,
     }
 
 

@@ -129,13 +129,15 @@ class StyleConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """A modulated 1 x 1 convolution to three channels without demodulation, added to the enlarged picture of the level below."""
+    """A modulated 1 x 1 convolution to the picture's channels without demodulation, added to the enlarged picture of the level below."""
 
-    def __init__(self, in_channels: int, style_dim: int, *, flavour: Flavour = "clean", upsample: UpFirDn | None = None) -> None:
+    def __init__(
+        self, in_channels: int, style_dim: int, *, flavour: Flavour = "clean", upsample: UpFirDn | None = None, colours: int = 3
+    ) -> None:
         super().__init__()
-        self.modulated_conv = ModulatedConv2d(in_channels, 3, 1, style_dim, flavour=flavour, demodulate=False)
+        self.modulated_conv = ModulatedConv2d(in_channels, colours, 1, style_dim, flavour=flavour, demodulate=False)
         self.upsample = upsample
-        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(1, colours, 1, 1))
 
     def forward(self, x: Tensor, style: Tensor, skip: Tensor | None = None) -> Tensor:
         """x: N x C x H x W; style: N x S; skip: N x 3 x H/2 x W/2. Returns N x 3 x H x W, in the bias's dtype: pictures add up exactly."""
