@@ -102,7 +102,8 @@ class Fixture:
         """All parameters and buffers under their published names."""
         state = {}
         for name, shape in self.meta.get("parameters", {}).items():
-            rule = next((rule for pattern, rule in self.meta.get("fill", []) if re.search(pattern, name)), {})
+            rules: list[tuple[str, dict[str, Any]]] = self.meta.get("fill", [])
+            rule = next((rule for pattern, rule in rules if re.search(pattern, name)), {})
             state[name] = torch.from_numpy(filled(name, tuple(shape), **rule))
         return state
 
@@ -173,9 +174,11 @@ def made(recipe: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> np.ndar
     if kind == "normal":
         return np.asarray(recipe.get("gain", 1.0) * random.standard_normal(shape), np.float32)
     low, high = recipe.get("low", 0), recipe.get("high", 1)
+    if kind not in ("uniform", "integers", "smooth"):
+        raise ValueError(f"a recipe of the unknown kind {kind!r}")
     if kind == "integers":
         return random.randint(low, high, size=shape).astype(recipe.get("dtype", "int64"))
-    signal = {"uniform": lambda: random.random_sample(shape), "smooth": lambda: _smooth(random, shape)}[kind]()
+    signal = _smooth(random, shape) if kind == "smooth" else random.random_sample(shape)
     return np.asarray(low + (high - low) * signal, np.float32)
 
 
@@ -190,4 +193,4 @@ def _smooth(random: np.random.RandomState, shape: tuple[int, ...]) -> np.ndarray
             down, along = random.uniform(-4, 4, 2)
             height, phase = random.uniform(0.2, 1), random.uniform(0, 2 * np.pi)
             channel += height * np.sin(2 * np.pi * (down * rows + along * columns) + phase)
-    return (total - total.min()) / (total.max() - total.min())
+    return np.asarray((total - total.min()) / (total.max() - total.min()))

@@ -26,7 +26,7 @@ def small(seed: int = 0, **options: Any) -> GFPGAN:
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if not name.startswith("input_skip"):
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
     return net
 
 
@@ -77,6 +77,29 @@ class TestChannels:
             channel_table(out_size)
 
 
+class TestFold:
+    def test_it_is_the_network_of_the_folded_picture(self) -> None:
+        net, x = small(out_size=32, fold=2, input_skip=True), faces()
+        assert net.stylegan_decoder.out_size == 16
+        assert net.state_dict()["input_skip.weight"].shape == (12, 12, 1, 1)
+        seen: list[Tensor] = []
+        net.conv_body_first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        picture, rgbs = net(x, randomize_noise=False)
+        assert picture.shape == x.shape and [rgb.shape[-1] for rgb in rgbs] == [16, 32]
+        # Channel 4c + 2i + j of the folded picture is colour c at row 2y + i, column 2x + j.
+        torch.testing.assert_close(seen[0][:, 4 * 1 + 2 * 1 + 0], x[:, 1, 1::2, 0::2])
+
+    def test_the_input_skip_still_starts_by_adding_the_input(self) -> None:
+        with_skip, without, x = small(fold=2, input_skip=True), small(fold=2), faces()
+        without.load_state_dict({k: v for k, v in with_skip.state_dict().items() if not k.startswith("input_skip")})
+        torch.testing.assert_close(with_skip(x, randomize_noise=False)[0], without(x, randomize_noise=False)[0] + x)
+
+    @pytest.mark.parametrize("fold", [0, 3])
+    def test_one_that_does_not_divide_the_size_is_refused(self, fold: int) -> None:
+        with pytest.raises(UsageError, match="fold"):
+            GFPGAN(out_size=32, num_style_feat=16, narrow=1 / 16, fold=fold)
+
+
 class TestModulatedConv:
     @pytest.mark.parametrize("flavour", ["clean", "bilinear", "original"])
     @pytest.mark.parametrize("sampling", [None, "up", "down"])
@@ -88,7 +111,8 @@ class TestModulatedConv:
         weight = conv.weight.detach().clone().requires_grad_(True)
 
         def output(x: Tensor, style: Tensor, weight: Tensor) -> Tensor:
-            return torch.func.functional_call(conv, {"weight": weight}, (x, style))
+            out: Tensor = torch.func.functional_call(conv, {"weight": weight}, (x, style))
+            return out
 
         assert torch.autograd.gradcheck(output, (x, style, weight))
         assert torch.autograd.gradgradcheck(output, (x, style, weight))
@@ -142,6 +166,7 @@ class TestPrepared:
             {"input_is_latent": False},
             {"input_skip": True},
             {"flavour": "bilinear"},
+            {"fold": 2, "input_skip": True},
         ],
         ids=str,
     )
@@ -201,8 +226,9 @@ def test_clean_of_computes_what_the_bilinear_network_does() -> None:
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    with pytest.raises(InputError, match="64"):
-        small()(faces(1, 64))
+    for net in (small(), prepare(small())):
+        with pytest.raises(InputError, match="64"):
+            net(faces(1, 64))
 
 
 def test_a_fixed_decoder_does_not_learn_but_passes_gradients_on() -> None:
@@ -210,7 +236,8 @@ def test_a_fixed_decoder_does_not_learn_but_passes_gradients_on() -> None:
     net(faces())[0].sum().backward()
     learning = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert learning and not any(name.startswith("stylegan_decoder") for name in learning)
-    assert net.conv_body_first.weight.grad is not None and net.conv_body_first.weight.grad.abs().sum() > 0
+    grad = net.conv_body_first.get_parameter("weight").grad
+    assert grad is not None and grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])

@@ -39,7 +39,8 @@ class GFPGAN(nn.Module):
     input_skip: ours, not published: a learned 1 x 1 convolution of the input, identity at first, is added to the picture, so that
     a small network only has to learn what is missing.
     fold: ours too: the picture is folded into fold x fold times as many channels (pixel unshuffle) and the network, a GFPGAN of
-    R / fold pixels, works on those; on a CPU half the time goes into the largest size, where the channels are fewest.
+    R / fold pixels, works on those; on a CPU half the time goes into the largest size, where the channels are fewest. Resolutions
+    and `channels` are then those of the folded picture.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class GFPGAN(nn.Module):
         self.flavour: Flavour = flavour
         self.out_size, self.num_style_feat, self.different_w, self.input_is_latent = out_size, num_style_feat, different_w, input_is_latent
 
+        if fold < 1 or out_size % fold:
+            raise UsageError(f"fold is {fold}", f"it does not divide out_size {out_size}", "use 1, 2 or 4")
         self.fold = fold
         inner, colours = out_size // fold, 3 * fold**2
         c = channel_table(inner, channel_multiplier, narrow * 0.5, _halved(channels))
@@ -140,18 +143,13 @@ class GFPGAN(nn.Module):
         noise: Noise | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """x: N x 3 x R x R in [-1, 1]. Returns the picture N x 3 x R x R, not clamped, and the U-Net's own pictures at 8 px .. R.
+        """x: N x 3 x R x R in [-1, 1]. Returns the picture N x 3 x R x R, not clamped, and the U-Net's own pictures at 8 * fold .. R px.
 
         return_rgb False leaves the latter out (an empty list). noise: one tensor a decoder layer; else fresh noise (from `generator`)
         if randomize_noise, or the stored noise, which makes the result reproducible. `stylegan_decoder.zero_noise()` is no noise.
         Raises InputError for pictures of another size.
         """
-        if x.ndim != 4 or x.shape[1:] != (3, self.out_size, self.out_size):
-            raise InputError(
-                f"this GFPGAN cannot take pictures of shape {tuple(x.shape)}",
-                f"it was made for N x 3 x {self.out_size} x {self.out_size}",
-                "align and resize the faces first",
-            )
+        _check_size(x, self.out_size)
         x = F.pixel_unshuffle(x, self.fold)
         style, features = self.encode(x)
         conditions: list[Tensor] = []
@@ -260,6 +258,7 @@ class PreparedGFPGAN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """As GFPGAN.forward."""
+        _check_size(x, self.out_size)
         x = F.pixel_unshuffle(x.float(), self.fold)
         stored = [self.noises.get_buffer(f"noise{i}") for i in range(len(self.convs))]
         chosen: list[Tensor] = []
@@ -376,6 +375,15 @@ class FacialComponentDiscriminator(nn.Module):
         third = self.conv3(self.conv2(self.conv1(x)))
         fifth = self.conv5(self.conv4(third))
         return self.final_conv(fifth), [third, fifth] if return_feats else None
+
+
+def _check_size(x: Tensor, side: int) -> None:
+    if x.ndim != 4 or x.shape[1:] != (3, side, side):
+        raise InputError(
+            f"this GFPGAN cannot take pictures of shape {tuple(x.shape)}",
+            f"it was made for N x 3 x {side} x {side}",
+            "align and resize the faces first",
+        )
 
 
 def _condition(in_channels: int, out_channels: int, equalised: bool, bias_init: float) -> nn.Sequential:

@@ -42,7 +42,8 @@ def build(fixture: Fixture) -> nn.Module:
     if fixture.built == "StyleGAN2Discriminator":
         return StyleGAN2Discriminator(**fixture.arguments)
     kind, flavour = GENERATORS[fixture.built or ""]
-    return kind(flavour=flavour, **fixture.arguments)
+    arguments = fixture.arguments
+    return kind(arguments.pop("out_size"), flavour=flavour, **arguments)
 
 
 def run_upfirdn2d(fixture: Fixture) -> None:
