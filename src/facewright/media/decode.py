@@ -261,8 +261,7 @@ def _as_decoded(image: ImageFile.ImageFile, origin: Origin, turn: int) -> _Decod
 
 def _salvaged(file: _File, origin: Origin, turn: int) -> tuple[_Decoded | None, float]:
     """What can be decoded of a damaged file, and the share of rows (from the top) that it is; (None, 0) where it is nothing."""
-    # libjpeg completes a picture that ends with an end marker: grey where nothing came, and all scans so far of a progressive one.
-    stream = io.BytesIO(file.data() + (b"\xff\xd9" if file.format == "JPEG" else b""))
+    stream = io.BytesIO(jpeg.completed(file.data()) if file.format == "JPEG" else file.data())
     try:
         with _opened_image(stream, file.format) as image:
             with contextlib.suppress(OSError, SyntaxError, EOFError, ValueError):
@@ -395,14 +394,18 @@ def _decode_16(file: bytes) -> tuple[Pixels, Pixels | None]:
     """RGB and alpha of a 16-bit file that Pillow would give 8 bits of. The size has been checked by then. Raises OSError."""
     import cv2
 
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it would tell of damage on stderr, which we do ourselves
     try:
         picture = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as fault:
         raise OSError(str(fault)) from fault
+    finally:
+        if before != cv2.utils.logging.LOG_LEVEL_SILENT:  # else another thread of ours is inside, and will restore it
+            cv2.utils.logging.setLogLevel(before)
     if picture is None or picture.dtype != np.uint16 or picture.ndim != 3 or picture.shape[2] not in (3, 4):
         raise OSError("it cannot be decoded at 16 bits")
     alpha = picture[..., 3].copy() if picture.shape[2] == 4 else None
-    return np.ascontiguousarray(picture[..., 2::-1]), alpha
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB if alpha is None else cv2.COLOR_BGRA2RGB), alpha
 
 
 # --- opening ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import JpegImagePlugin
@@ -11,6 +12,7 @@ from facewright.media.photo import JpegCoding
 
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MOST_IN_SEGMENT = 65_533
+_SCAN = 0xDA
 _STALE_BLOCKS = {0x0409, 0x040C, 0x040F, 0x0422, 0x0423, 0x0424}
 """Thumbnails (they show the photo before), and second copies of ICC, EXIF and XMP, which are kept in their own places."""
 _KNOWN = (b"JFIF\0", b"JFXX\0", b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"MPF\0", _PHOTOSHOP, b"Adobe", b"Ducky")
@@ -44,16 +46,18 @@ def save_options(coding: JpegCoding | None, quality: int | None) -> dict[str, An
 
 def reaches_picture(file: bytes) -> bool:
     """Whether the segments lead to a start of scan, or the file ends before."""
-    at = 2
-    while at + 4 <= len(file) and file[at] == 0xFF:
-        marker = file[at + 1]
-        if marker == 0xDA:
-            return True
-        if marker == 0xFF:
-            at += 1
-        else:
-            at += 2 if 0xD0 <= marker <= 0xD8 or marker == 0x01 else 2 + int.from_bytes(file[at + 2 : at + 4], "big")
-    return False
+    return any(marker == _SCAN for marker, _, _ in _segments(file))
+
+
+def completed(file: bytes) -> bytes:
+    """A file that ends early, ended properly: a segment that is cut off removed, an end marker set.
+
+    libjpeg then gives what it has: grey where nothing came, and of a progressive picture all scans so far.
+    """
+    for _, start, end in _segments(file):
+        if end > len(file):
+            file = file[:start]
+    return file.rstrip(b"\xff") + b"\xff\xd9"
 
 
 def comments_of(segments: Segments) -> tuple[bytes, ...]:
@@ -102,6 +106,19 @@ def photoshop_segments(blocks: bytes) -> bytes:
 
 def comment_segments(comments: tuple[bytes, ...]) -> bytes:
     return b"".join(_segment(0xFE, comment[:_MOST_IN_SEGMENT]) for comment in comments)
+
+
+def _segments(file: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, where its segment begins, where it ends) in file order, coded picture data skipped. The last may end behind the file."""
+    at = 2
+    while (at := file.find(b"\xff", at)) >= 0 and at + 2 <= len(file):
+        marker = file[at + 1]
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:
+            at += 1 if marker == 0xFF else 2
+            continue
+        end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big") if at + 4 <= len(file) else len(file) + 1
+        yield marker, at, end
+        at = max(end, at + 2)
 
 
 def _segment(marker: int, data: bytes) -> bytes:

@@ -69,8 +69,8 @@ def carried(photo: Photo, choice: Metadata, *, forget_orientation: bool = False,
 
 def xmp_orientation(xmp: bytes) -> int:
     """1..8; 1 where it is absent or nonsense."""
-    found = re.search(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\b""", xmp)
-    return int(found[1]) if found else 1
+    found = _stated(b"tiff:Orientation").search(xmp)
+    return int(found[2]) if found and 1 <= int(found[2][:2]) <= 8 else 1
 
 
 def settled_xmp(xmp: bytes, width: int, height: int) -> bytes:
@@ -78,10 +78,15 @@ def settled_xmp(xmp: bytes, width: int, height: int) -> bytes:
     facts = {b"tiff:Orientation": 1, b"tiff:ImageWidth": width, b"tiff:ImageLength": height}
     facts |= {b"exif:PixelXDimension": width, b"exif:PixelYDimension": height}
     for name, value in facts.items():
-        xmp = re.sub(rb"""(\b%s\s*=\s*["']|<%s>)\s*\d+\s*(?=["'<])""" % (name, name), rb"\g<1>%d" % value, xmp)
+        xmp = _stated(name).sub(rb"\g<1>%d" % value, xmp)
     for name in (b"xmp:Thumbnails", b"xap:Thumbnails"):
         xmp = _without_element(xmp, name)
     return re.sub(rb"""\sxmpNote:HasExtendedXMP\s*=\s*(?:"[^"]*"|'[^']*')""", b"", xmp)
+
+
+def _stated(name: bytes) -> re.Pattern[bytes]:
+    """A number that XMP states as attribute or element; read and replaced by one pattern, so that neither misses what the other sees."""
+    return re.compile(rb"""(%s\s*(?:=\s*["']|>)\s*)(\d+)""" % name)
 
 
 def _without_element(xmp: bytes, name: bytes) -> bytes:
