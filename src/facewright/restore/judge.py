@@ -5,11 +5,12 @@ The numbers below were measured on the validation faces (see docs/restore.md), n
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from facewright.faces.identity import SAME_PERSON
+from facewright.metrics import sharpness
 from facewright.restore.result import FaceResult
 
 Image = NDArray[np.float32]
@@ -40,7 +41,7 @@ def before_network(face: FaceResult, size: int, min_face: int) -> None:
 def after_network(face: FaceResult) -> None:
     """Leave a face alone that is already sharper than what the network made of it."""
     assert face.crop is not None and face.restored is not None
-    before, after = sharpness(face.crop), sharpness(face.restored)
+    before, after = face_sharpness(face.crop), face_sharpness(face.restored)
     face.sharpness = (before, after)
     if before > 1.05 * after and face.identity is not None and face.identity < 0.2:
         face.left_alone("already sharper than the model's picture of it")
@@ -56,16 +57,8 @@ def identity_words(distance: float, strength: float) -> str | None:
     return f"has drifted from the original face: identity distance {distance:.2f}; {gentler}"
 
 
-def sharpness(image: Image) -> float:
-    """Variance of the Laplacian of the luma less what noise alone would give, inside the face; image: S x S x 3 in [0, 1].
-
-    Noise is estimated from the mask of second differences that is blind to straight edges (Immerkaer 1996).
-    """
+def face_sharpness(image: Image) -> float:
+    """`metrics.sharpness` inside the face, noise left out; image: S x S x 3 in [0, 1]."""
     side = image.shape[0]
     inner = image[int(0.3 * side) : int(0.85 * side), int(0.25 * side) : int(0.75 * side)]
-    luma = inner @ np.array([0.299, 0.587, 0.114], np.float32)
-    laplacian = cv2.Laplacian(luma, cv2.CV_32F)
-    blind = cv2.filter2D(luma, cv2.CV_32F, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32))
-    noise = np.sqrt(np.pi / 2) * np.abs(blind).mean() / 6
-    # the Laplacian's weights 1, 1, 1, 1, -4 multiply the variance of white noise by 20
-    return float(max(laplacian.var() - 20 * noise**2, 1e-7))
+    return float(sharpness(torch.from_numpy(np.ascontiguousarray(inner)).permute(2, 0, 1)[None], without_noise=True))

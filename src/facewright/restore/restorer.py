@@ -180,10 +180,8 @@ class Restorer:
 
     def _paste(self, pixels: NDArray[Any], face: FaceResult, photo: Photo) -> None:
         affine = self._affine(face)
-        if self.settings.mask == "hull":
-            mask = hull_mask(transform(affine, face.face.landmarks), self.size)
-        else:
-            mask = ellipse_mask(self.size)
+        points = transform(affine, face.face.landmarks)
+        mask = hull_mask(points, self.size) if self.settings.mask == "hull" else ellipse_mask(self.size)
         if pixels.shape[:2] != photo.pixels.shape[:2]:
             affine = resized(affine, (pixels.shape[1] / photo.width, pixels.shape[0] / photo.height))
         # only what the network changed goes back, so that detail finer than its crop stays the photo's own

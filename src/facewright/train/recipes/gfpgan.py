@@ -23,7 +23,7 @@ from facewright.data import AlignedFaces, Batch, FaceRow, PairStream, read_manif
 from facewright.data.augment import Augmentation
 from facewright.degrade import Degradation, preset
 from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, pyramid_l1, r1_penalty
-from facewright.metrics import psnr
+from facewright.metrics import psnr, sharpness
 from facewright.nets.blocks.layout import channels_last
 from facewright.nets.gfpgan import GFPGAN
 from facewright.nets.stylegan2 import StyleGAN2Discriminator
@@ -187,7 +187,7 @@ class GfpganRecipe:
             numbers[f"{name}/psnr_damaged"] = float(psnr((batch.damaged + 1) / 2, (clean + 1) / 2).mean())
             numbers[f"{name}/identity"] = float((people[1] - people[2]).norm(dim=1).mean())
             numbers[f"{name}/identity_damaged"] = float((people[0] - people[2]).norm(dim=1).mean())
-            numbers[f"{name}/sharpness"] = float((_laplacian(restored) / _laplacian(clean)).log().mean().exp())
+            numbers[f"{name}/sharpness"] = float((sharpness((restored + 1) / 2) / sharpness((clean + 1) / 2)).log().mean().exp())
         return numbers
 
     @torch.no_grad()
@@ -250,10 +250,3 @@ def _validation(rows: list[FaceRow], size: int) -> dict[str, Batch]:
         sets[name] = Batch(*(torch.from_numpy(x).permute(0, 3, 1, 2) * 2 - 1 for x in (damaged, clean)))
     sets["none"] = Batch(sets["light"].clean, sets["light"].clean)
     return sets
-
-
-def _laplacian(x: Tensor) -> Tensor:
-    """Variance of the Laplacian of the luma, one number a picture."""
-    luma = (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
-    return F.conv2d(luma, kernel).flatten(1).var(1) + 1e-8

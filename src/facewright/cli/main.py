@@ -1,0 +1,81 @@
+"""facewright VERB: mounts the verbs and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import click
+import typer
+
+from facewright import __version__
+from facewright.cli import doctor, models, restore, train
+from facewright.errors import INTERRUPTED, FacewrightError, UsageError
+
+app = typer.Typer(
+    name="facewright",
+    help="Restore the faces in old and damaged photographs.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(restore.restore)
+app.command()(train.train)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"facewright {__version__}")
+        raise typer.Exit
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """The console script; always ends in SystemExit."""
+    debug = "--debug" in sys.argv[1:]
+    if debug:
+        # accepted anywhere on the line
+        sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
+    try:
+        app(standalone_mode=False)
+        code = 0
+    except (FacewrightError, click.ClickException, KeyboardInterrupt, BrokenPipeError, click.exceptions.Exit, click.Abort) as error:
+        if debug and not isinstance(error, click.exceptions.Exit):
+            traceback.print_exc()
+        code = _told(error)
+    sys.exit(code)
+
+
+def tell(error: FacewrightError) -> None:
+    """The error as a person reads it, on stderr."""
+    print(f"facewright: {error}", file=sys.stderr)
+    if error.what_to_do:
+        print(f"            {error.what_to_do}", file=sys.stderr)
+
+
+def _told(error: BaseException) -> int:
+    """Say it on stderr; the exit code."""
+    if isinstance(error, FacewrightError):
+        tell(error)
+        return error.exit_code
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # the reader of our output went away; keep the interpreter from complaining when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UsageError.exit_code
+    if isinstance(error, click.ClickException):
+        tell(UsageError(error.format_message().rstrip(".").replace("\n", " "), what_to_do="see: facewright --help"))
+        return UsageError.exit_code
+    print("facewright: interrupted", file=sys.stderr)
+    return INTERRUPTED

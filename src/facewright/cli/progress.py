@@ -1,0 +1,56 @@
+"""The one progress display: a bar with an estimate on a terminal, silence elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+
+class Progress:
+    """A bar over `total` items on stderr; does nothing where stderr is no terminal, or `silent`."""
+
+    def __init__(self, total: int, verb: str, *, silent: bool = False) -> None:
+        self.bar: Any = None
+        if silent or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self.verb, self.item = verb, self.bar.add_task(verb, total=total)
+
+    def __enter__(self) -> Progress:
+        if self.bar is not None:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def advance(self) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.item)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Shows `what` instead of the verb."""
+        if self.bar is not None:
+            self.bar.update(self.item, description=what)
+        yield
+        if self.bar is not None:
+            self.bar.update(self.item, description=self.verb)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The bar out of the way while lines are printed."""
+        if self.bar is not None:
+            self.bar.stop()
+        yield
+        if self.bar is not None:
+            self.bar.start()
