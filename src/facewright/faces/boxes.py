@@ -38,7 +38,8 @@ def generate_boxes(
 def regress(boxes: Floats, offsets: Floats, *, last_pixel: int = 1) -> Floats:
     """Move each corner by its offset times the box's width or height."""
     sides = boxes[:, 2:] - boxes[:, :2] + np.float32(last_pixel)
-    return boxes + offsets * np.tile(sides, 2)
+    moved: Floats = boxes + offsets * np.tile(sides, 2)
+    return moved
 
 
 def square(boxes: Floats) -> Floats:

@@ -7,24 +7,14 @@ sometimes include the last pixel and sometimes not): with its thresholds the num
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from facewright.faces.boxes import Floats, generate_boxes, place, pyramid, regress, square, suppress
-from facewright.faces.summed import Levels, Pixels, Summed
+from facewright.faces.summed import Pixels, Summed
 from facewright.nets.mtcnn import ONet, PNet, RNet
-
-
-class Source(Protocol):
-    """Where windows are cut from; boxes are in the coordinates of the picture that P-Net saw."""
-
-    def holds(self, boxes: Floats) -> NDArray[np.bool_]: ...
-
-    def cut(self, boxes: Floats, size: int) -> Levels: ...
 
 
 @dataclass(frozen=True)
@@ -54,16 +44,15 @@ class Cascade:
     published: bool = True
     batch: int = 512
 
-    def find(self, image: Pixels, min_face: float = 20, *, fine: Source | None = None) -> Candidates:
+    def find(self, image: Pixels, min_face: float = 20) -> Candidates:
         """Faces of a picture, in the order of falling score.
 
         image: H x W x 3 RGB, levels 0..255 (any dtype). min_face: smallest side of a face, in pixels; a smaller picture has none.
-        fine: where O-Net's windows are cut from in place of the picture: a finer copy of it.
         """
         table = Summed(image, published=self.published)
         proposals = self.propose(table, min_face)
         refined = self.refine(proposals, table)
-        return self.judge(refined, fine or table)
+        return self.judge(refined, table)
 
     @torch.inference_mode()
     def propose(self, table: Summed, min_face: float) -> Candidates:
@@ -82,18 +71,18 @@ class Cascade:
         keep = suppress(boxes, scores, 0.7)
         return Candidates(square(regress(boxes[keep], offsets[keep], last_pixel=0)), scores[keep])
 
-    def refine(self, proposals: Candidates, source: Source) -> Candidates:
+    def refine(self, proposals: Candidates, table: Summed) -> Candidates:
         """R-Net on 24 x 24 windows: fewer, better square boxes."""
-        boxes, (offsets, prob) = self._answers(self.rnet, proposals.boxes, source)
+        boxes, (offsets, prob) = self._answers(self.rnet, proposals.boxes, table)
         scores = prob[:, 1]
         sure = scores > self.thresholds[1]
         boxes, scores, offsets = boxes[sure], scores[sure], offsets[sure]
         keep = suppress(boxes, scores, 0.7)
         return Candidates(square(regress(boxes[keep], offsets[keep])), scores[keep])
 
-    def judge(self, refined: Candidates, source: Source) -> Candidates:
+    def judge(self, refined: Candidates, table: Summed) -> Candidates:
         """O-Net on 48 x 48 windows: the final boxes (no longer square) and points."""
-        boxes, (offsets, points, prob) = self._answers(self.onet, refined.boxes, source)
+        boxes, (offsets, points, prob) = self._answers(self.onet, refined.boxes, table)
         scores = prob[:, 1]
         sure = scores > self.thresholds[2]
         boxes, scores, offsets = boxes[sure], scores[sure], offsets[sure]
@@ -103,29 +92,24 @@ class Cascade:
         return Candidates(boxes[keep], scores[keep], placed[keep])
 
     @torch.inference_mode()
-    def points(self, boxes: Floats, source: Source, *, mirrored: bool = False) -> tuple[Floats, Floats]:
-        """O-Net's points N x 5 x 2 and scores N for given square boxes; `mirrored` looks at each window from behind."""
-        windows = source.cut(boxes, self.onet.window)
-        tensor = self._tensor(windows[:, :, ::-1] if mirrored else windows)
-        _, points, prob = (answer.float().cpu().numpy() for answer in self.onet(tensor))
-        if mirrored:
-            swap = [1, 0, 2, 4, 3]
-            points = np.concatenate([1 - points[:, :5][:, swap], points[:, 5:][:, swap]], axis=1)
-        return place(points, boxes), prob[:, 1]
+    def look(self, windows: Pixels) -> tuple[Floats, Floats]:
+        """O-Net alone. windows: N x 48 x 48 x 3, levels 0..255. Returns points N x 5 x 2 as fractions of the window, and scores N."""
+        _, points, prob = (answer.float().cpu().numpy() for answer in self.onet(self._tensor(windows)))
+        return points.reshape(-1, 2, 5).transpose(0, 2, 1), prob[:, 1]
 
     @torch.inference_mode()
-    def _answers(self, net: RNet | ONet, boxes: Floats, source: Source) -> tuple[Floats, list[Floats]]:
-        boxes = boxes[source.holds(boxes)]
+    def _answers(self, net: RNet | ONet, boxes: Floats, table: Summed) -> tuple[Floats, list[Floats]]:
+        boxes = boxes[table.holds(boxes)]
         parts = []
         for start in range(0, len(boxes), self.batch):
-            answers = net(self._tensor(source.cut(boxes[start : start + self.batch], net.window)))
+            answers = net(self._tensor(table.cut(boxes[start : start + self.batch], net.window)))
             parts.append([answer.float().cpu().numpy() for answer in answers])
         if not parts:
             sizes = (4, 10, 2) if isinstance(net, ONet) else (4, 2)
             return boxes, [np.zeros((0, size), np.float32) for size in sizes]
         return boxes, [np.concatenate(part) for part in zip(*parts, strict=True)]
 
-    def _tensor(self, levels: Levels) -> Tensor:
+    def _tensor(self, levels: Pixels) -> Tensor:
         """N x h x w x 3 levels 0..255 to the networks' N x 3 x h x w."""
         weight = self.pnet.conv1.weight
         x = torch.from_numpy(np.ascontiguousarray(levels, np.float32)).to(weight.device, weight.dtype)

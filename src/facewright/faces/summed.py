@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facewright.faces.boxes import Floats, clamp
 
-Pixels = NDArray[np.generic]
-Levels = NDArray[np.generic]
+Pixels = NDArray[Any]
+Levels = NDArray[Any]
 
 
 class Summed:

@@ -1,0 +1,143 @@
+"""facexlib's and CodeFormer's steps around the restorer: template, fit, alignment, masks, paste, grey. Pictures there are BGR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facewright.faces.align import TEMPLATE, THREE_POINT_TEMPLATE, align, inliers, similarity, solve, template
+from facewright.faces.colour import adain, as_grey, is_grey
+from facewright.faces.face import Face
+from facewright.faces.mask import parsed_mask, plain_mask
+from facewright.faces.paste import paste, paste_plain, published_affine
+from facewright.faces.select import select
+from facewright.faces.warp import invert, warp
+from parity.reading import Fixture
+
+
+def handles(fixture: Fixture) -> bool:
+    return step(fixture) in STEPS and not set(fixture.call) & NOT_YET
+
+
+def run(fixture: Fixture) -> None:
+    STEPS[step(fixture)](fixture)
+
+
+def step(fixture: Fixture) -> str:
+    return str(fixture.call.get("method") or fixture.call.get("function"))
+
+
+NOT_YET = {"pad_blur", "draw_box"}
+
+
+def picture(fixture: Fixture, name: str = "image") -> np.ndarray:
+    """A float N x 3 x H x W input as the H x W x 3 RGB picture that it stands for."""
+    given = fixture.input_arrays()[name]
+    return given if given.ndim < 4 else np.rint(given[0].transpose(1, 2, 0)[..., ::-1]).astype(np.uint8)
+
+
+def check_template(fixture: Fixture) -> None:
+    form = THREE_POINT_TEMPLATE if fixture.arguments.get("template_3points") else TEMPLATE
+    points, size = template(fixture.arguments.get("face_size", 512), tuple(fixture.arguments.get("crop_ratio", (1, 1))), form)
+    fixture.check("template", points)
+    fixture.check("size", size)
+
+
+def check_similarity(fixture: Fixture) -> None:
+    given = fixture.input_arrays()
+    faces, target = given["landmarks"], given["template"]
+    fixture.check("lmeds", [similarity(points, target) for points in faces])
+    fixture.check("lmeds_exact64", [similarity(points, target) for points in faces])
+    fixture.check("inliers", [inliers(points, target) for points in faces])
+    fixture.check("umeyama64", [solve(points.astype(np.float64), target.astype(np.float64)) for points in faces])
+
+
+def check_align(fixture: Fixture) -> None:
+    points, size = template(fixture.arguments["face_size"], tuple(fixture.arguments.get("crop_ratio", (1, 1))))
+    for i, landmarks in enumerate(fixture.input_arrays()["landmarks"]):
+        if f"crop_{i}" in fixture.meta["outputs"]:
+            affine = similarity(landmarks, points)
+            fixture.check(f"affine_{i}", affine)
+            crop = align(picture(fixture), affine, size, border=fixture.call.get("border_mode", "constant"), antialias=False)
+            fixture.check(f"crop_{i}", crop[..., ::-1] * 255)
+
+
+def check_face(fixture: Fixture) -> None:
+    boxes = fixture.input_arrays()["boxes"]
+    faces = [Face(row[:4].astype(np.float64), np.zeros((5, 2)), float(row[4])) for row in boxes]
+    spec = "largest" if fixture.call["function"] == "get_largest_face" else "center"
+    (index,) = select(faces, spec, (fixture.call["h"], fixture.call["w"]))
+    fixture.check("box", boxes[index])
+    fixture.check("index", index)
+
+
+def check_grey(fixture: Fixture) -> None:
+    image, style = picture(fixture), picture(fixture, "style")
+    grey = as_grey(image)
+    fixture.check("is_gray", is_grey(image))
+    fixture.check("gray", grey)
+    fixture.check("is_gray_of_gray", is_grey(grey))
+    fixture.check("adain", adain(grey, style)[..., ::-1])
+
+
+def check_paste(fixture: Fixture) -> None:
+    """Face after face in place; the plain masks are those of the first face."""
+    arguments, given = fixture.arguments, fixture.input_arrays()
+    upscale, size, affines = arguments["upscale_factor"], arguments["face_size"], given["affine"]
+    codeformer = fixture.case.startswith("cf_")
+    times = upscale if fixture.call.get("face_upsampler") else 1  # its stub repeats each pixel
+    canvas = background(fixture, upscale, cv2.INTER_LINEAR if codeformer else cv2.INTER_LANCZOS4)
+    placed = [published_affine(affine, upscale, face_upscale=times) for affine in affines]
+    fixture.check("inverse", [invert(affine) * upscale for affine in affines])
+    fixture.check("inverse_after", [invert(affine) for affine in placed])
+    if "mask_soft" in fixture.meta["outputs"]:
+        check_masks(fixture, canvas.shape, placed[0], size * times, upscale)
+    soft = parsed_mask(given["labels"], size * times) if "labels" in given else None
+    for i, affine in enumerate(placed):
+        face = picture(fixture, f"face_{i}").repeat(times, axis=0).repeat(times, axis=1)
+        if soft is not None and not codeformer:
+            paste(canvas, face.astype(np.float32) / 255, affine, soft, rounding="truncate", antialias=False)
+        else:
+            paste_plain(canvas, face, affine, upscale=upscale, mask=soft)
+    if soft is not None:
+        whole = (canvas.shape[1], canvas.shape[0])
+        fixture.check("mask_parse", warp(soft, invert(placed[-1]), whole, antialias=False))
+    fixture.check("result", np.concatenate([canvas[..., 2::-1], canvas[..., 3:]], axis=2))
+
+
+def check_paste_face_back(fixture: Fixture) -> None:
+    canvas = picture(fixture).astype(np.float64)
+    paste_plain(canvas, picture(fixture, "face"), invert(fixture.input_arrays()["inverse"]))
+    fixture.check("result", canvas[..., ::-1])
+
+
+def background(fixture: Fixture, upscale: float, interpolation: int) -> np.ndarray:
+    image = picture(fixture)
+    height, width = (int(side * upscale) for side in image.shape[:2])
+    if "upsample" in fixture.input_arrays():
+        image, interpolation = picture(fixture, "upsample"), cv2.INTER_LANCZOS4
+        if image.shape[2] == 4:
+            image = image[..., [2, 1, 0, 3]]
+    return cv2.resize(image, (width, height), interpolation=interpolation)
+
+
+def check_masks(fixture: Fixture, shape: tuple[int, ...], affine: np.ndarray, size: int, upscale: float) -> None:
+    plain = plain_mask(affine, (size, size), shape, upscale)
+    for name in ("eroded", "center", "soft"):
+        whole = np.zeros(shape[:2], np.float32)
+        whole[plain.rows, plain.columns] = getattr(plain, name)
+        fixture.check(f"mask_{name}", whole)
+
+
+STEPS: dict[str, Any] = {
+    "template": check_template,
+    "similarity": check_similarity,
+    "align": check_align,
+    "get_largest_face": check_face,
+    "get_center_face": check_face,
+    "gray": check_grey,
+    "paste": check_paste,
+    "paste_face_back": check_paste_face_back,
+}
