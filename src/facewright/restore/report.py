@@ -34,8 +34,9 @@ from PIL import Image, ImageCms
 
 import facewright
 from facewright.errors import OutputError
-from facewright.faces.align import TEMPLATE_SIZE, align, finer, resized
+from facewright.faces.align import TEMPLATE_SIZE, align
 from facewright.faces.identity import SAME_PERSON
+from facewright.faces.warp import finer, resized
 from facewright.media import Photo, write_atomically
 from facewright.restore.compare import visible
 from facewright.restore.judge import IDENTITY_WARNING
@@ -58,7 +59,7 @@ class Report:
     def __init__(self, path: str | Path, title: str = "Restored photos") -> None:
         self.path, self.title = Path(path), title
         with self._explained():
-            self._spool = cast(BinaryIO, tempfile.TemporaryFile(prefix="facewright-report-"))
+            self._spool = cast(BinaryIO, tempfile.TemporaryFile(prefix="facewright-report-"))  # noqa: SIM115
         weakref.finalize(self, self._spool.close)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -88,7 +89,7 @@ class Report:
         """Write the page, whole or not at all; more may be added and written again. Raises OutputError."""
         head, tail = self._page().split("<!--photos-->")
         with self._lock, self._explained(), tempfile.TemporaryFile(prefix="facewright-report-") as page:
-            page.write(head.encode())
+            page.write(head.encode(errors="replace"))
             self._spool.seek(0)
             shutil.copyfileobj(self._spool, page, 1 << 20)
             self._spool.seek(0, os.SEEK_END)
@@ -104,15 +105,16 @@ class Report:
 
     def _keep(self, section: str) -> None:
         with self._explained():
-            self._spool.write(section.encode())
+            self._spool.write(section.encode(errors="replace"))  # a file name may be no text at all
 
     def _page(self) -> str:
-        page = files("facewright.restore").joinpath("report.html").read_text(encoding="utf-8")
+        page = files("facewright").joinpath("restore", "report.html").read_text(encoding="utf-8")
         script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
         assert script is not None
         allowed = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
         # nothing but this very script may run, and nothing may be fetched, whatever a file name contains
-        policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+        policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; "
+        policy += f"script-src 'sha256-{allowed}'"
         slots = {"policy": policy, "title": escape(self.title), "summary": self._summary(), "footer": self._footer()}
         return re.sub(r"<!--(policy|title|summary|footer)-->", lambda slot: slots[slot[1]], page)
 
@@ -128,11 +130,12 @@ class Report:
         return " · ".join(parts)
 
     def _footer(self) -> str:
-        made = f"facewright {facewright.__version__}{', model ' + ', '.join(self._models) if self._models else ''}, {datetime.now():%Y-%m-%d %H:%M}"
+        models = f", model {', '.join(self._models)}" if self._models else ""
+        made = f"facewright {facewright.__version__}{models}, {datetime.now():%Y-%m-%d %H:%M}"
         return (
-            "<p>Identity is the distance between the face before and after, in dlib’s embedding: 0 is the same picture, two photographs of "
-            f"one person lie under {SAME_PERSON:g}; from {IDENTITY_WARNING:g} on this page warns. Sharpness is measured inside the face, noise "
-            "taken off. The numbers of the faces are those that <code>--faces</code> takes.</p>"
+            "<p>Identity is the distance between the face before and after, in dlib’s embedding: 0 is the same picture, two photographs "
+            f"of one person lie under {SAME_PERSON:g}; from {IDENTITY_WARNING:g} on this page warns. Sharpness is measured inside the face, "
+            "noise taken off. The numbers of the faces are those that <code>--faces</code> takes.</p>"
             f"<p>Previews are reduced; the restored files are not. {escape(made)}.</p>"
         )
 
@@ -182,7 +185,7 @@ def _photo_section(number: int, name: str, restoration: Restoration) -> str:
         f'<article id="photo{number}"{" class=" + chr(34) + "warns" + chr(34) if warned else ""}><header><h2>{shown}</h2>'
         f'<p class="facts">{" · ".join(facts)}</p>{f"<ul class=notes>{notes}</ul>" if notes else ""}{alert}</header>'
         f'<div class="mat"><div class="slider" style="--w: {photo.width}; --h: {photo.height}">'
-        f'<img src="{before}" alt="{shown} before"><img class="after" src="{after}" alt="{shown} after">{boxes}'
+        f'<img decoding="async" loading="lazy" src="{before}" alt="{shown} before"><img class="after" decoding="async" loading="lazy" src="{after}" alt="{shown} after">{boxes}'
         f'<span class="word b">before</span><span class="word a">after</span>'
         f'<input type="range" min="0" max="100" step="0.5" value="50" aria-label="Before and after of {shown}">'
         f'<div class="handle"></div></div></div>{_faces_table(number, restoration)}</article>\n'
@@ -209,15 +212,15 @@ def _faces_table(number: int, restoration: Restoration) -> str:
 
 def _face_row(number: int, face: FaceResult, restoration: Restoration) -> str:
     crops = "".join(
-        f'<td class="crops"><img src="{_picture(crop)}" alt="face {face.index} {when}" width="{CROP_SIDE}" height="{CROP_SIDE}"></td>'
+        f'<td class="crops"><img decoding="async" loading="lazy" src="{_picture(crop)}" alt="face {face.index} {when}" width="{CROP_SIDE}" height="{CROP_SIDE}"></td>'
         for crop, when in zip(_crops(face, restoration), ("before", "after"), strict=True)
     )
     deed = face.action + (f" at {100 * face.strength:.0f} %" if face.action == "blended" else "")
     why = "".join(f"<p>{escape(reason)}</p>" for reason in face.reasons)
-    identity = f"<small>{face.identity:.2f}</small>" if face.identity is not None and face.action != "left alone" else ""
+    identity = f" <small>{face.identity:.2f}</small>" if face.identity is not None and face.action != "left alone" else ""
     return (
         f'<tr data-box="box{number}-{face.index}"{" class=warn" if is_warning(face) else ""}><th scope="row">{face.index}</th>{crops}'
-        f'<td class="{_CLASSES[face.action]}"><b>{deed}</b><small>{face.pixels:.0f} px across</small></td><td class="why">{why}</td>'
+        f'<td class="deed {_CLASSES[face.action]}"><b>{deed}</b> <small>{face.pixels:.0f} px across</small></td><td class="why">{why}</td>'
         f'<td class="number drift" data-label="Identity"><b>{identity_word(face)}</b>{identity}</td>'
         f'<td class="number" data-label="Sharpness">{_sharpness(face)}</td>'
         f'<td class="number" data-label="Score">{face.face.score:.2f}</td></tr>'
@@ -235,13 +238,13 @@ def _sharpness(face: FaceResult) -> str:
         word = "over 20 times"
     else:
         word = f"{gain:.1f} times"
-    return f"<b>{word}</b><small>{1e4 * before:.1f} → {1e4 * after:.1f}</small>"
+    return f"<b>{word}</b> <small>{1e4 * before:.1f} → {1e4 * after:.1f}</small>"
 
 
 def _box(number: int, face: FaceResult, restoration: Restoration) -> str:
     """The face's frame over the picture, in parts of its size, within its edges."""
     across = np.array([restoration.original.width, restoration.original.height] * 2, np.float64)
-    left, top, right, bottom = 100 * np.clip((face.face.box + [0, 0, 1, 1]) / across, 0, 1)
+    left, top, right, bottom = 100 * np.clip((face.face.box + np.array([0, 0, 1, 1])) / across, 0, 1)
     kind = "warn" if is_warning(face) else _CLASSES[face.action]
     return (
         f'<div class="box {kind}" id="box{number}-{face.index}" style="left: {left:.2f}%; top: {top:.2f}%; '
@@ -274,8 +277,8 @@ def _reduced(photo: Photo, side: int) -> Pixels:
     small = photo
     if factor < 1:
         size = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
-        pixels, alpha = (None if x is None else cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (photo.pixels, photo.alpha))
-        small = replace(photo, pixels=pixels, alpha=alpha)
+        alpha = None if photo.alpha is None else cv2.resize(photo.alpha, size, interpolation=cv2.INTER_AREA)
+        small = replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA), alpha=alpha)
     pixels = visible(small)
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
