@@ -194,6 +194,13 @@ class TestPrepared:
             torch.testing.assert_close(actual / scale, expected / scale, rtol=0, atol=2e-5)
             assert rgbs == []
 
+    def test_its_noise_is_that_of_the_network(self) -> None:
+        net = small()
+        pairs = zip(
+            net.make_noise(torch.Generator().manual_seed(2)), prepare(net).make_noise(torch.Generator().manual_seed(2)), strict=True
+        )
+        assert all(torch.equal(a, b) for a, b in pairs)
+
     def test_it_leaves_the_network_and_the_input_alone(self) -> None:
         net, x = small(input_skip=True), faces()
         before, picture = copy.deepcopy(net.state_dict()), x.clone()

@@ -187,6 +187,10 @@ class GFPGAN(nn.Module):
             features.append(feature)
         return style, features
 
+    def make_noise(self, generator: torch.Generator | None = None) -> list[Tensor]:
+        """Noise for `forward`, the same for each picture of a batch: one tensor a layer, 1 x 1 x r x r."""
+        return self.stylegan_decoder.make_noise(generator)
+
     def _activated(self, x: Tensor) -> Tensor:
         # The equalised layers bring their activation along.
         return F.leaky_relu(x, SLOPE) if self.flavour == "clean" else x
@@ -274,6 +278,10 @@ class PreparedGFPGAN(nn.Module):
             rgbs.append(own)
         pyramid = [F.pixel_shuffle(torch.cat(level), self.fold) for level in zip(*rgbs, strict=True)]
         return F.pixel_shuffle(torch.cat(pictures), self.fold), pyramid
+
+    def make_noise(self, generator: torch.Generator | None = None) -> list[Tensor]:
+        """As GFPGAN.make_noise; a seed gives the same."""
+        return [fresh_noise(buffer, generator) for buffer in self.noises.buffers()]
 
     def _restore(self, x: Tensor, noise: list[Tensor], return_rgb: bool) -> tuple[Tensor, list[Tensor]]:
         feature = self.first(x)
