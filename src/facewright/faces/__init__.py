@@ -1,1 +1,43 @@
+"""Faces in a photo: find, choose, align, mask, match colours, paste, compare. What needs torch is imported on first use."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from facewright.faces.align import TEMPLATE, align, misfit, similarity
+from facewright.faces.colour import match_colour
+from facewright.faces.face import Face
+from facewright.faces.mask import ellipse_mask, hull_mask
+from facewright.faces.paste import paste
+from facewright.faces.select import select
+
+if TYPE_CHECKING:
+    from facewright.faces.detect import Detector, MtcnnDetector, load_detector
+    from facewright.faces.identity import Identity
+
+__all__ = [
+    "TEMPLATE",
+    "Detector",
+    "Face",
+    "Identity",
+    "MtcnnDetector",
+    "align",
+    "ellipse_mask",
+    "hull_mask",
+    "load_detector",
+    "match_colour",
+    "misfit",
+    "paste",
+    "select",
+    "similarity",
+]
+
+_HOME = {"Detector": "detect", "MtcnnDetector": "detect", "load_detector": "detect", "Identity": "identity"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'facewright.faces' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"facewright.faces.{_HOME[name]}"), name)

@@ -1,8 +1,8 @@
 """Where the faces of a photo are.
 
 P-, R- and O-Net look at a copy of bounded size, so that the cost does not grow with the photo. What they find is looked at again in the
-photo's own pixels, upright, in several windows, mirrored and not: the mean of the answers gives steadier points, and a find that only one
-window liked is dropped. Where nothing is found, the photo is tried in its quarter turns.
+photo's own pixels, upright, in several windows, mirrored and not: the mean of the answers gives better points, and a find that only one
+window liked is dropped. Where nothing sure is found, the photo is tried in its quarter turns.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewright.errors import UsageError
 from facewright.faces.align import TEMPLATE, align, solve
 from facewright.faces.cascade import Cascade
 from facewright.faces.face import Face
-from facewright.faces.warp import Affine, invert, transform
+from facewright.faces.warp import Affine, Points, invert, transform
 from facewright.nets.mtcnn import ONet, PNet, RNet
 
 Photo = NDArray[Any]
+Box = NDArray[np.float64]
+
+# A find needs one sure answer, of the cascade or of the second looks (`score`), and the other may be no worse than this.
+_STEADY = 0.6
+_LOOKS = (0.8, 0.9, 1.0)  # sides of the windows of the second looks, in sides of the box
+_SURE = 0.9  # where a photo's steadiest face is below this, it is tried in its quarter turns
+_TURNED = 0.9  # steadiness that a face needs in a turned photo: three more tries find more that is none
 
 
 class Detector(Protocol):
@@ -32,12 +40,22 @@ class Detector(Protocol):
         ...
 
 
+def load_detector(name: str = "mtcnn", device: str = "cpu") -> Detector:
+    """A detector by its name, with the weights that ship in the package. Raises UsageError for another name, ModelError without weights."""
+    if name != "mtcnn":
+        raise UsageError(f"there is no detector {name!r}", "", "use mtcnn")
+    from facewright.weights import load_model
+
+    net: Any = load_model("mtcnn", device=device).net
+    return MtcnnDetector(net["pnet"], net["rnet"], net["onet"])
+
+
 class MtcnnDetector:
     """Detection by P-, R- and O-Net.
 
     working_size: the networks see the photo at no more than working_size^2 pixels. thresholds: of P-, R- and O-Net, below which they hand
-    nothing on. min_face: smallest face, in pixels of that copy. quarter_turns: try the photo turned where nothing sure is found upright.
-    score: O-Net's score below which a face is dropped.
+    nothing on. factor: from level to level of the pyramid. min_face: smallest face, in pixels of that copy. quarter_turns: try the photo
+    turned where nothing sure is found upright. score: what O-Net must answer, once or on average, for a face to be kept.
     """
 
     name = "mtcnn"
@@ -50,11 +68,12 @@ class MtcnnDetector:
         *,
         working_size: int = 1600,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.5),
+        factor: float = 0.8,
         min_face: float = 16,
         quarter_turns: bool = True,
         score: float = 0.9,
     ) -> None:
-        self.cascade = Cascade(pnet.eval(), rnet.eval(), onet.eval(), thresholds, published=False)
+        self.cascade = Cascade(pnet.eval(), rnet.eval(), onet.eval(), thresholds, factor, published=False)
         self.working_size = working_size
         self.min_face = min_face
         self.quarter_turns = quarter_turns
@@ -63,97 +82,95 @@ class MtcnnDetector:
     def detect(self, photo: Photo) -> list[Face]:
         """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first; a photo smaller than min_face has none."""
         copy = working_copy(photo, self.working_size)
-        faces = self._find(photo, copy, 0)
-        if self.quarter_turns and certainty(faces) < SURE:
-            tries = [faces, *(self._find(photo, copy, turn) for turn in (1, 2, 3))]
-            faces = max(tries, key=certainty)
-        return sorted(faces, key=lambda face: -face.score)
+        faces = [face for face in self.candidates(photo, copy) if self._is_face(face)]
+        if self.quarter_turns and max((face.steadiness for face in faces), default=0) < _SURE:
+            faces = max([faces, *(self._turned(photo, copy, turn) for turn in (1, 2, 3))], key=_certainty)
+        return sorted(without_duplicates(faces), key=lambda face: -face.score)
 
-    def _find(self, photo: Photo, copy: NDArray[np.uint8], turn: int) -> list[Face]:
-        found = self.cascade.find(np.ascontiguousarray(np.rot90(copy, turn)), self.min_face)
-        if not len(found):
-            return []
-        turned = np.rot90(photo, turn)
-        across = np.array([turned.shape[1], turned.shape[0]]) / (np.rot90(copy, turn).shape[1::-1])
-        boxes = np.concatenate([on_photo(found.boxes[:, i : i + 2] - 1, across) for i in (0, 2)], axis=1)
-        points = on_photo(found.points, across)
+    def candidates(self, photo: Photo, copy: NDArray[np.uint8]) -> list[Face]:
+        """All that O-Net lets through, looked at again in the photo itself. copy: of the same photo, what the cascade sees."""
+        found = self.cascade.find(copy, self.min_face)
+        across = np.array([photo.shape[1] / copy.shape[1], photo.shape[0] / copy.shape[0]])
         faces = []
-        for box, five, score in zip(boxes, points, found.scores, strict=True):
-            landmarks, steadiness = self.look_again(turned, box, five)
-            faces.append(Face(box, landmarks, float(score), steadiness, turn))
-        faces = without_duplicates([face for face in faces if self._trusts(face)])
-        return [turned_back(face, turned.shape, turn) for face in faces]
+        for corners, points, score in zip(found.boxes.reshape(-1, 2, 2) - 1, found.points, found.scores, strict=True):
+            box = _on_photo(corners, across).reshape(4)
+            landmarks, steadiness = self.look_again(photo, box, _on_photo(points, across))
+            faces.append(Face(box, landmarks, float(score), steadiness))
+        return faces
 
-    def _trusts(self, face: Face) -> bool:
-        return face.score > self.score and face.steadiness > 0.5
+    def look_again(self, photo: Photo, box: Box, points: Points) -> tuple[Points, float]:
+        """O-Net's mean points 5 x 2 and mean score over upright windows round a face, mirrored and not."""
+        side = self.cascade.onet.window
+        affines = [upright_window(box, points, look, side) for look in _LOOKS]
+        windows = np.stack([align(photo, affine, side) for affine in affines]) * 255
+        straight, scores = self.cascade.look(windows)
+        mirrored, scores_mirrored = self.cascade.look(windows[:, :, ::-1])
+        mirrored = mirrored[:, [1, 0, 2, 4, 3]] * np.array([-1, 1], np.float32) + np.array([1, 0], np.float32)
+        fractions = (straight + mirrored).astype(np.float64) / 2
+        placed = [transform(invert(affine), five * side - 0.5) for affine, five in zip(affines, fractions, strict=True)]
+        return np.mean(placed, axis=0), float((scores + scores_mirrored).mean() / 2)
 
-    def look_again(self, photo, box, points):
-        """Mean points 5 x 2 and mean score of O-Net over upright windows round a face."""
-        affines = [window(box, points, grow, self.cascade.onet.window) for grow in GROWTH]
-        crops = np.stack([align(photo, affine, self.cascade.onet.window) for affine in affines]) * 255
-        straight, scores = self.cascade.look(crops)
-        mirrored, scores_mirrored = self.cascade.look(crops[:, :, ::-1])
-        mirrored = mirrored[:, [1, 0, 2, 4, 3]] * [-1, 1] + [1, 0]
-        found = [
-            transform(invert(affine), fraction * self.cascade.onet.window - 0.5)
-            for fractions in (straight, mirrored)
-            for affine, fraction in zip(affines, fractions.astype(np.float64), strict=True)
-        ]
-        return np.mean(found, axis=0), float(np.concatenate([scores, scores_mirrored]).mean())
+    def _is_face(self, face: Face) -> bool:
+        return max(face.score, face.steadiness) > self.score and face.steadiness > _STEADY
+
+    def _turned(self, photo: Photo, copy: NDArray[np.uint8], turn: int) -> list[Face]:
+        """Sure faces of the photo turned left so many times, in the coordinates of the photo as it is."""
+        turned = np.rot90(photo, turn)
+        found = self.candidates(turned, np.ascontiguousarray(np.rot90(copy, turn)))
+        return [turned_back(face, photo.shape, turn) for face in found if self._is_face(face) and face.steadiness > _TURNED]
 
 
-GROWTH = (0.9, 1.05, 1.2)
-SURE = 0.9
-
-
-def window(box, points, grow: float, size: int) -> Affine:
-    """The affine of an upright square window round a face, tilted as its eyes and mouth are."""
+def upright_window(box: Box, points: Points, look: float, side: int) -> Affine:
+    """window <- photo: a square of `side` pixels round a box, `look` times its longer side, tilted as the face is."""
     tilt = solve(points, TEMPLATE)[:, 0]
-    tilt = tilt / np.linalg.norm(tilt)
-    side = (box[2:] - box[:2]).max() + 1
-    centre = (box[:2] + box[2:]) / 2
-    linear = np.array([[tilt[0], -tilt[1]], [tilt[1], tilt[0]]]) * size / (side * grow)
-    return np.concatenate([linear, ((size - 1) / 2 - linear @ centre)[:, None]], axis=1)
-
-
-def certainty(faces: list[Face]) -> float:
-    return sum(face.steadiness for face in faces)
+    cos, sin = tilt / max(float(np.linalg.norm(tilt)), 1e-9)
+    linear = np.array([[cos, -sin], [sin, cos]]) * side / (look * max(1.0, float((box[2:] - box[:2]).max()) + 1))
+    shift = (side - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
+    return np.concatenate([linear, shift[:, None]], axis=1)
 
 
 def working_copy(photo: Photo, size: int) -> NDArray[np.uint8]:
-    """RGB, uint8, at most size^2 pixels."""
-    factor = min(1.0, size / (photo.shape[0] * photo.shape[1]) ** 0.5)
+    """The photo as H x W x 3 RGB, uint8, at no more than size^2 pixels."""
+    factor = size / (photo.shape[0] * photo.shape[1]) ** 0.5
     if factor < 1:
         height, width = (max(1, round(side * factor)) for side in photo.shape[:2])
-        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        photo = np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA))
     if photo.dtype == np.uint16:
         photo = np.rint(photo / 257)
     photo = photo.astype(np.uint8)
     return np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo
 
 
-def on_photo(points, across):
-    """Points of the working copy in the photo; `across`: photo pixels per pixel of the copy."""
-    return (points.astype(np.float64) + 0.5) * across - 0.5
-
-
-def turned_back(face: Face, shape, turn: int) -> Face:
-    """The face in the photo as it was before `turn` quarter turns to the left; shape: of the turned photo."""
-    for _ in range(turn):
-        height, width = shape[:2]
-        # np.rot90 takes (x, y) of an H x W photo to (y, W - 1 - x)
-        back = np.array([[0.0, -1, height - 1], [1, 0, 0]])
-        corners = transform(back, face.box.reshape(2, 2))
-        face.box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        face.landmarks = transform(back, face.landmarks)
-        shape = (width, height)
-    return face
+def turned_back(face: Face, shape: tuple[int, ...], turn: int) -> Face:
+    """A face of np.rot90(photo, turn) in the photo of this shape itself."""
+    height, width = shape[:2]
+    affine = {
+        1: np.array([[0.0, -1, width - 1], [1, 0, 0]]),
+        2: np.array([[-1.0, 0, width - 1], [0, -1, height - 1]]),
+        3: np.array([[0.0, 1, 0], [-1, 0, height - 1]]),
+    }[turn]
+    corners = transform(affine, face.box.reshape(2, 2))
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    return Face(box, transform(affine, face.landmarks), face.score, face.steadiness, turn)
 
 
 def without_duplicates(faces: list[Face]) -> list[Face]:
-    kept = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        centre = face.landmarks.mean(axis=0)
-        if not any(np.all(np.abs(centre - other.centre) < 0.4 * (other.box[2:] - other.box[:2])) for other in kept):
+    """The steadier of any two faces of which one lies in the middle of the other."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.steadiness):
+        if not any(_in_the_middle(face, other) or _in_the_middle(other, face) for other in kept):
             kept.append(face)
     return kept
+
+
+def _in_the_middle(face: Face, other: Face) -> bool:
+    return bool((np.abs(face.landmarks.mean(axis=0) - other.centre) < 0.35 * (other.box[2:] - other.box[:2])).all())
+
+
+def _certainty(faces: list[Face]) -> float:
+    return sum(face.steadiness for face in faces)
+
+
+def _on_photo(points: NDArray[Any], across: NDArray[np.float64]) -> Points:
+    """N x 2 points of the working copy in the photo; across: photo pixels per pixel of the copy."""
+    return np.asarray((points.astype(np.float64) + 0.5) * across - 0.5)

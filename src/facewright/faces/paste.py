@@ -25,6 +25,8 @@ def paste(
     affine: Affine,
     mask: Mask,
     *,
+    replacing: NDArray[np.float32] | None = None,
+    replacing: NDArray[np.float32] | None = None,
     upscale: float = 1,
     rounding: Rounding = "nearest",
     antialias: bool = True,
@@ -32,7 +34,9 @@ def paste(
     """Blend a restored crop into the photo, in place; returns the rows and columns that were looked at.
 
     pixels: H x W x 3 RGB or H x W grey (which gets the crop's luma), uint8 or uint16; H x W x 4 keeps its alpha. restored: S x S x 3 in
-    [0, 1]. affine: crop <- photo. mask: S x S in [0, 1], 0 along its border. upscale: `pixels` is the photo enlarged so many times.
+    [0, 1]. affine: crop <- photo. mask: S x S in [0, 1], 0 along its border. replacing: S x S x 3, the crop as it was cut
+    from the photo: only the difference is added, so that what is finer than the crop stays the photo's own.
+    upscale: `pixels` is the photo enlarged so many times.
     rounding: to the nearest level, halves to even; the published programs truncate, which darkens by half a level. antialias: average when
     the face has fewer pixels in the photo than in the crop; the published programs do not.
     """
@@ -43,8 +47,9 @@ def paste(
     target = pixels[rows, columns]
     back, here = invert(shifted(affine, left, top)), (right - left, bottom - top)
     weight = warp(mask, back, here, antialias=antialias)
-    face = warp(restored, back, here, border="replicate", antialias=antialias)
-    _blend(target, face * np.float32(np.iinfo(pixels.dtype).max), weight, rounding)
+    change = restored if replacing is None else restored - replacing
+    face = warp(change, back, here, border="replicate", antialias=antialias) * np.float32(np.iinfo(pixels.dtype).max)
+    _blend(target, face, weight, rounding, keep=replacing is not None)
     return rows, columns
 
 
@@ -77,13 +82,16 @@ def published_affine(affine: Affine, upscale: float, *, face_upscale: float = 1)
     return invert(back)
 
 
-def _blend(target: NDArray[Any], face: NDArray[np.float32], weight: Mask, rounding: Rounding) -> None:
-    """target += weight * (face - target), in the levels of `target`, where weight is not 0. face: h x w x 3 in those levels."""
+def _blend(target: NDArray[Any], face: NDArray[np.float32], weight: Mask, rounding: Rounding, *, keep: bool = False) -> None:
+    """target += weight * (face - target), or weight * face to `keep` the target, in its levels, where weight is not 0.
+
+    target: h x w, h x w x 3, or x 4 with an alpha that stays. face: h x w x 3.
+    """
     if target.ndim == 2:
         face = face @ LUMA
     else:
         target, weight = target[..., :3], weight[..., None]
-    mixed = weight * face + (1 - weight) * target
+    mixed = weight * face + (1 if keep else 1 - weight) * target
     if target.dtype.kind == "u":
         mixed = np.clip(np.rint(mixed) if rounding == "nearest" else mixed, 0, np.iinfo(target.dtype).max)
     np.copyto(target, mixed.astype(target.dtype), where=weight > 0)
