@@ -26,7 +26,6 @@ def paste(
     mask: Mask,
     *,
     replacing: NDArray[np.float32] | None = None,
-    replacing: NDArray[np.float32] | None = None,
     upscale: float = 1,
     rounding: Rounding = "nearest",
     antialias: bool = True,
@@ -34,11 +33,10 @@ def paste(
     """Blend a restored crop into the photo, in place; returns the rows and columns that were looked at.
 
     pixels: H x W x 3 RGB or H x W grey (which gets the crop's luma), uint8 or uint16; H x W x 4 keeps its alpha. restored: S x S x 3 in
-    [0, 1]. affine: crop <- photo. mask: S x S in [0, 1], 0 along its border. replacing: S x S x 3, the crop as it was cut
-    from the photo: only the difference is added, so that what is finer than the crop stays the photo's own.
-    upscale: `pixels` is the photo enlarged so many times.
-    rounding: to the nearest level, halves to even; the published programs truncate, which darkens by half a level. antialias: average when
-    the face has fewer pixels in the photo than in the crop; the published programs do not.
+    [0, 1]. affine: crop <- photo. mask: S x S in [0, 1], 0 along its border. replacing: S x S x 3, the crop as it was cut from the
+    photo: only the difference is added, so that what is finer than the crop stays the photo's own. upscale: `pixels` is the photo enlarged
+    so many times. rounding: to the nearest level, halves to even; the published programs truncate, which darkens by half a level.
+    antialias: average when the face has fewer pixels in the photo than in the crop; the published programs do not.
     """
     affine = resized(affine, (upscale, upscale))
     size = restored.shape[1], restored.shape[0]
