@@ -18,6 +18,7 @@ _DESCRIBING |= set(range(0x9C9B, 0x9CA0)) | {tiff.EXIF_POINTER, tiff.GPS_POINTER
 """What of a TIFF file's first directory is about the photo, not about how its pixels are stored."""
 
 _DATE, _ARTIST, _COPYRIGHT = 0x0132, 0x013B, 0x8298
+_TEXT = (tiff.ASCII, tiff.UTF8)
 _EXIF_DATES = (0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x9290, 0x9291, 0x9292)
 
 
@@ -80,9 +81,9 @@ def settled(exif: bytes, width: int, height: int, *, forget_orientation: bool = 
 def essentials(exif: bytes) -> bytes | None:
     """Only dates, artist and copyright, as EXIF of its own; None where there are none of them."""
     directory = tiff.taken(exif, tiff.first_directory(exif), only=(_DATE, _ARTIST, _COPYRIGHT, tiff.EXIF_POINTER))
-    kept = tiff.Directory({tag: value for tag, value in directory.values.items() if value.kind == tiff.ASCII})
+    kept = tiff.Directory({tag: value for tag, value in directory.values.items() if value.kind in _TEXT})
     inner = directory.inner.get(tiff.EXIF_POINTER, tiff.Directory())
-    dates = {tag: value for tag, value in inner.values.items() if tag in _EXIF_DATES and value.kind == tiff.ASCII}
+    dates = {tag: value for tag, value in inner.values.items() if tag in _EXIF_DATES and value.kind in _TEXT}
     if dates:
         kept.inner[tiff.EXIF_POINTER] = tiff.Directory(dates)
     return tiff.alone(kept) if kept.values or kept.inner else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -23,11 +24,12 @@ from media_samples import (
     srgb,
     with_png_chunks,
 )
-from PIL import Image
+from PIL import ExifTags, Image
 
 from facewright.errors import UsageError
 from facewright.media import Origin, Photo, encode, read, replaced
 from facewright.media import exif as exif_room
+from facewright.media import png as png_room
 from facewright.media import tiff as tiff_room
 
 
@@ -134,6 +136,17 @@ def test_maker_notes_do_not_move() -> None:
     assert kept.index(MAKER_NOTE) == block.index(MAKER_NOTE)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_thumbnail_is_wiped_wherever_it_lies(order: str) -> None:
+    """Not only unlinked: the face as it was must not stay in the file unseen. What lies behind it stays in its place."""
+    block = exif_block(6, order)
+    settled = exif_room.settled(block + b"BEHIND", 5, 7)
+    assert THUMBNAIL not in settled and settled.endswith(b"BEHIND") and len(settled) == len(block) + 6
+    assert len(exif_room.settled(block, 5, 7)) < len(block) - len(THUMBNAIL)
+    with Image.open(io.BytesIO(saved(scene(), "JPEG", exif=b"Exif\0\0" + settled))) as image:
+        assert dict(image.getexif().get_ifd(ExifTags.IFD.IFD1)) == {}
+
+
 def test_sizes_in_exif_follow_an_upscaled_photo() -> None:
     photo = read(full_jpeg())
     large = replaced(photo, np.repeat(np.repeat(photo.pixels, 2, 0), 2, 1))
@@ -196,6 +209,7 @@ def test_jpeg_is_coded_like_its_source(quality: int, sampling: int, progressive:
     with Image.open(io.BytesIO(source)) as one, Image.open(io.BytesIO(again)) as other:
         tables = [[image.quantization[layer[3]] for layer in image.layer] for image in (one, other)]  # type: ignore[attr-defined]
         assert tables[0] == tables[1]
+        assert len(other.quantization) <= len(one.quantization)  # type: ignore[attr-defined]
         assert [layer[:3] for layer in one.layer] == [layer[:3] for layer in other.layer]  # type: ignore[attr-defined]
         assert one.info.get("progressive") == other.info.get("progressive")
 
@@ -292,3 +306,24 @@ def test_a_gray_profile_does_not_go_onto_colour() -> None:
     grey = Photo(scene(channels=1), None, Origin(icc=bytes(profile)))
     assert read(encode(grey, format="png")).origin.icc == bytes(profile)
     assert read(encode(replaced(grey, scene()), format="png")).origin.icc is None
+
+
+def test_values_outside_the_data_are_left_out_and_overlapping_ones_refused() -> None:
+    def block(entries: list[tuple[int, int, int, int]]) -> bytes:
+        table = b"".join(struct.pack("<HHLL", *entry) for entry in entries)
+        return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4) + b"x" * 400
+
+    outside = block([(0x010E, 2, 10, 5000), (0x010F, 2, 10, 50)])
+    assert set(tiff_room.taken(outside, 8).values) == {0x010F}
+    # Each alone is within the data; together they would make a kilobyte a megabyte.
+    with pytest.raises(tiff_room.Damaged, match="overlap"):
+        tiff_room.taken(block([(0x0100 + n, 7, 400, 50) for n in range(20)]), 8)
+
+
+def test_a_small_chunk_that_would_inflate_without_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png_room, "_MOST_PROFILE", 10_000)
+    monkeypatch.setattr(png_room, "_MOST_TEXT", 10_000)
+    extra = png_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(20_000))) + png_chunk(b"zTXt", b"Story\0\0" + zlib.compress(b"a" * 20_000))
+    photo = read(with_png_chunks(saved(scene(), "PNG"), extra))
+    assert photo.origin.icc is None and photo.origin.text == {}
+    assert photo.origin.notes == ["the colour profile is damaged and is not kept"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -267,6 +268,44 @@ def test_cmyk_jpeg_follows_its_profile_or_says_that_it_guesses() -> None:
 
     not_for_ink = read(saved(image, "JPEG", quality=95, icc_profile=srgb()))
     assert "approximate" in not_for_ink.origin.notes[0] and not_for_ink.origin.icc is None
+
+
+def ink_profile(full: tuple[int, int, int]) -> bytes:
+    """A CMYK profile (ICC.1, lut8Type) for an odd press: paper is white, and any full ink prints as the Lab colour ``full``."""
+    corners = b"".join(bytes((255, 128, 128)) if n == 0 else bytes(full) for n in range(16))
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + matrix + bytes(range(256)) * 4 + corners + bytes(range(256)) * 3
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    text = b"text" + bytes(4) + b"odd\0"
+    body, table, at = b"", struct.pack(">I", 3), 128 + 4 + 3 * 12
+    for name, data in ((b"A2B0", lut), (b"wtpt", white), (b"cprt", text)):
+        table += name + struct.pack(">II", at + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", 0x02100000, b"prtr", b"CMYK", b"Lab ")
+    head += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + body
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_cmyk_with_a_profile_is_what_the_profile_says(format: str) -> None:
+    cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    cyan.paste((0, 0, 0, 0), (0, 0, 8, 16))
+    red_lab = (138, 128 + 80, 128 + 67)
+    photo = read(saved(cyan, format, icc_profile=ink_profile(red_lab)))
+    assert photo.origin.notes == ["CMYK converted to sRGB by its colour profile"]
+    assert photo.origin.icc is None
+    assert np.abs(photo.pixels[8, 2].astype(int) - 255).max() <= 3
+    assert np.abs(photo.pixels[8, 13].astype(int) - [255, 0, 0]).max() <= 12
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "MPO", "AVIF"])
+def test_of_several_pictures_the_first_is_read_with_a_note(format: str) -> None:
+    frames = [Image.fromarray(scene(48, 64, seed=n) // (n + 1)) for n in range(3)]
+    options = {"WEBP": {"lossless": True}, "MPO": {"quality": 95}, "AVIF": {"quality": 95}}.get(format, {})
+    photo = read(saved(frames[0], format, save_all=True, append_images=frames[1:], **options))
+    assert np.abs(photo.pixels.astype(int) - np.asarray(frames[0])).mean() < 4
+    assert any("only" in note and "first" in note for note in photo.origin.notes)
+    assert photo.origin.format == format.replace("MPO", "JPEG")
 
 
 def test_32_bit_samples_are_refused() -> None:
