@@ -108,7 +108,7 @@ class Report:
             self._spool.write(section.encode(errors="replace"))  # a file name may be no text at all
 
     def _page(self) -> str:
-        page = files("facewright").joinpath("restore", "report.html").read_text(encoding="utf-8")
+        page = (files("facewright") / "restore" / "report.html").read_text(encoding="utf-8")
         script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
         assert script is not None
         allowed = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
@@ -133,8 +133,8 @@ class Report:
         models = f", model {', '.join(self._models)}" if self._models else ""
         made = f"facewright {facewright.__version__}{models}, {datetime.now():%Y-%m-%d %H:%M}"
         return (
-            "<p>Identity is the distance between the face before and after, in dlib’s embedding: 0 is the same picture, two photographs "
-            f"of one person lie under {SAME_PERSON:g}; from {IDENTITY_WARNING:g} on this page warns. Sharpness is measured inside the face, "
+            "<p>Identity is the distance between the face before and after, in dlib’s embedding: 0 is the same picture, two photographs of "
+            f"one person lie under {SAME_PERSON:g}; from {IDENTITY_WARNING:g} on this page warns. Sharpness is measured inside the face, "
             "noise taken off. The numbers of the faces are those that <code>--faces</code> takes.</p>"
             f"<p>Previews are reduced; the restored files are not. {escape(made)}.</p>"
         )
@@ -171,8 +171,6 @@ def identity_word(face: FaceResult) -> str:
 def _photo_section(number: int, name: str, restoration: Restoration) -> str:
     photo, shown = restoration.photo, escape(name)
     warned = [face for face in restoration.faces if is_warning(face)]
-    side = next((side for until, side in PREVIEW_SIDES if number <= until), LEAST_PREVIEW)
-    before, after = (_picture(_reduced(each, side)) for each in (restoration.original, photo))
     facts = [f"{photo.width} × {photo.height} px", _many(len(restoration.faces), "face"), f"{restoration.seconds:.1f} s"]
     notes = "".join(f"<li>{escape(note)}</li>" for note in [*photo.origin.notes, *restoration.notes])
     alert = ""
@@ -180,15 +178,27 @@ def _photo_section(number: int, name: str, restoration: Restoration) -> str:
         which = " and ".join(filter(None, [", ".join(str(face.index) for face in warned[:-1]), str(warned[-1].index)]))
         has = f"Face {which} has" if len(warned) == 1 else f"Faces {which} have"
         alert = f'<div class="alert"><p>{has} drifted from the original and may no longer look like the same person.</p></div>'
-    boxes = "".join(_box(number, face, restoration) for face in restoration.faces)
     return (
-        f'<article id="photo{number}"{" class=" + chr(34) + "warns" + chr(34) if warned else ""}><header><h2>{shown}</h2>'
+        f'<article id="photo{number}" class="{"warns" if warned else ""}"><header><h2>{shown}</h2>'
         f'<p class="facts">{" · ".join(facts)}</p>{f"<ul class=notes>{notes}</ul>" if notes else ""}{alert}</header>'
-        f'<div class="mat"><div class="slider" style="--w: {photo.width}; --h: {photo.height}">'
-        f'<img decoding="async" loading="lazy" src="{before}" alt="{shown} before"><img class="after" decoding="async" loading="lazy" src="{after}" alt="{shown} after">{boxes}'
+        f'<div class="mat">{_figure(number, shown, restoration)}</div>{_faces_table(number, restoration)}</article>\n'
+    )
+
+
+def _figure(number: int, shown: str, restoration: Restoration) -> str:
+    """Before and after under a slider; one still picture where nothing was changed. shown: the name, escaped."""
+    photo, original = restoration.photo, restoration.original
+    side = next((side for until, side in PREVIEW_SIDES if number <= until), LEAST_PREVIEW)
+    size = f'style="--w: {photo.width}; --h: {photo.height}"'
+    boxes = "".join(_box(number, face, restoration) for face in restoration.faces)
+    after = _reduced(photo, side)
+    if photo.pixels.shape == original.pixels.shape and all(face.action == "left alone" for face in restoration.faces):
+        return f'<div class="still" {size}>{_image(after, shown)}{boxes}</div>'
+    return (
+        f'<div class="slider" {size}>{_image(_reduced(original, side), f"{shown} before")}{_image(after, f"{shown} after", "after")}{boxes}'
         f'<span class="word b">before</span><span class="word a">after</span>'
         f'<input type="range" min="0" max="100" step="0.5" value="50" aria-label="Before and after of {shown}">'
-        f'<div class="handle"></div></div></div>{_faces_table(number, restoration)}</article>\n'
+        f'<div class="handle"></div></div>'
     )
 
 
@@ -212,18 +222,18 @@ def _faces_table(number: int, restoration: Restoration) -> str:
 
 def _face_row(number: int, face: FaceResult, restoration: Restoration) -> str:
     crops = "".join(
-        f'<td class="crops"><img decoding="async" loading="lazy" src="{_picture(crop)}" alt="face {face.index} {when}" width="{CROP_SIDE}" height="{CROP_SIDE}"></td>'
+        f'<td class="crops">{_image(crop, f"face {face.index} {when}")}</td>'
         for crop, when in zip(_crops(face, restoration), ("before", "after"), strict=True)
     )
     deed = face.action + (f" at {100 * face.strength:.0f} %" if face.action == "blended" else "")
-    why = "".join(f"<p>{escape(reason)}</p>" for reason in face.reasons)
+    why = "".join(f"<p>{_with_options(reason)}</p>" for reason in face.reasons)
     identity = f" <small>{face.identity:.2f}</small>" if face.identity is not None and face.action != "left alone" else ""
     return (
-        f'<tr data-box="box{number}-{face.index}"{" class=warn" if is_warning(face) else ""}><th scope="row">{face.index}</th>{crops}'
+        f'<tr data-box="box{number}-{face.index}" class="{"warn" if is_warning(face) else ""}"><th scope="row">{face.index}</th>{crops}'
         f'<td class="deed {_CLASSES[face.action]}"><b>{deed}</b> <small>{face.pixels:.0f} px across</small></td><td class="why">{why}</td>'
         f'<td class="number drift" data-label="Identity"><b>{identity_word(face)}</b>{identity}</td>'
         f'<td class="number" data-label="Sharpness">{_sharpness(face)}</td>'
-        f'<td class="number" data-label="Score">{face.face.score:.2f}</td></tr>'
+        f'<td class="number" data-label="Score">{face.face.score:.3f}</td></tr>'
     )
 
 
@@ -297,11 +307,17 @@ def _in_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
         return pixels
 
 
-def _picture(pixels: Pixels) -> str:
-    """A data address."""
+def _image(pixels: Pixels, words: str, kind: str = "") -> str:
+    """An <img> that carries its picture. words: escaped already."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img class="{kind}" decoding="async" loading="lazy" src="data:image/jpeg;base64,{data}" alt="{words}">'
+
+
+def _with_options(text: str) -> str:
+    """Escaped, with the options of the command line kept in one piece."""
+    return re.sub(r"--[a-z][a-z-]+( [0-9.]+)?", r"<code>\g<0></code>", escape(text))
 
 
 def _many(count: int, thing: str) -> str:

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facewright.errors import InputError, ModelError
-from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, misfit, paste, select, similarity
-from facewright.faces.align import TEMPLATE_SIZE, finer, resized, scale_of, transform
+from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, match_colour, misfit, paste, select, similarity
+from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
+from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
 from facewright.nets.blocks.layout import channels_last
+from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
 from facewright.restore import judge
 from facewright.restore.result import FaceResult, Restoration
 from facewright.restore.settings import Settings
-from facewright.restore.tone import apply_tone, tone_curve
 from facewright.weights import load_model
 
 Image = NDArray[np.float32]
@@ -60,8 +61,12 @@ class Restorer:
         model = load_model(self.settings.model, device=self.device)
         if model.architecture != "gfpgan":
             raise ModelError(f"{self.settings.model} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+        assert isinstance(model.net, GFPGAN)
         self.model = model
-        self.network = channels_last(model.net)
+        self.network: GFPGAN | PreparedGFPGAN
+        # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
+        preparable = self.device.type == "cpu" and model.arguments["flavour"] != "original"
+        self.network = prepare(model.net, self.dtype) if preparable else channels_last(model.net)
         self.size = int(model.arguments["out_size"])
         self.detector = detector or load_detector(self.settings.detector, str(self.device))
         self.identity = Identity.load(str(self.device))
@@ -102,8 +107,7 @@ class Restorer:
             crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
             restored = self._network(crops)
             for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-                curve = tone_curve(_cropped(face))
-                face.restored = apply_tone(picture, curve) if curve is not None else picture
+                face.restored = match_colour(picture, _cropped(face), ellipse_mask(self.size))
             self._judge(batch)
 
     def finish(self, job: Job) -> Restoration:
@@ -121,10 +125,10 @@ class Restorer:
 
     def _network(self, crops: Tensor) -> Tensor:
         """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
-        generator = torch.Generator().manual_seed(self.settings.seed)
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
-            noise = [each.to(self.device) for each in self.network.stylegan_decoder.make_noise(generator)]
+        # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
+        noise = [each.to(self.device) for each in self.network.make_noise(torch.Generator().manual_seed(self.settings.seed))]
+        casts = self.dtype != torch.float32 and not isinstance(self.network, PreparedGFPGAN)
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
             picture, _ = self.network(crops.contiguous(memory_format=torch.channels_last), return_rgb=False, noise=noise)
         restored: Tensor = picture.float().clamp(-1, 1)
         return restored
