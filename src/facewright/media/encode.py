@@ -17,6 +17,7 @@ from facewright.media.atomic import write_atomically
 from facewright.media.metadata import Carried, Metadata, carried
 from facewright.media.photo import Photo, Pixels
 from facewright.media.pixels import as_depth, stacked
+from facewright.media.wide import encode_16
 
 _MOST_IN_JPEG_SEGMENT = 65_533
 _XMP_OVERHEAD = 29
@@ -150,7 +151,7 @@ def _png(job: _Job) -> bytes:
     more += metadata.text_chunks
     picture = stacked(job.pixels, job.alpha)
     if picture.dtype == np.uint16 and picture.ndim == 3:
-        file = png.encode_grey_alpha_16(picture) if picture.shape[2] == 2 else _encode_16(picture, ".png", [])
+        file = png.encode_grey_alpha_16(picture) if picture.shape[2] == 2 else encode_16(picture, ".png", [])
     else:
         file = _saved(job.image, "PNG", compress_level=4)  # 6, the default, takes two and a half times as long for a few per cent
     return png.with_chunks(file, more)
@@ -207,18 +208,7 @@ def _wide_tiff(job: _Job, picture: Pixels, compression: int) -> bytes:
     options = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
     if compression in (5, 8):
         options += [cv2.IMWRITE_TIFF_PREDICTOR, 2]
-    return _encode_16(picture, ".tiff", options)
-
-
-def _encode_16(picture: Pixels, suffix: str, options: list[int]) -> bytes:
-    """H x W x 3 or 4 uint16 as cv2 writes it."""
-    import cv2
-
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
-    done, file = cv2.imencode(suffix, bgr, options)
-    if not done:
-        raise OSError("it cannot be encoded at 16 bits")
-    return file.tobytes()
+    return encode_16(picture, ".tiff", options)
 
 
 def _avif(job: _Job) -> bytes:

@@ -29,8 +29,8 @@ def without_prefix(blob: bytes | None) -> bytes | None:
     return blob or None
 
 
-def orientation(exif: bytes) -> int:
-    """1..8; 1 where it is absent or nonsense."""
+def orientation(exif: bytes) -> int | None:
+    """1..8; 1 where it is nonsense, None where EXIF does not say."""
     try:
         for entry in tiff.entries(exif, tiff.first_directory(exif))[0]:
             if entry.tag == tiff.ORIENTATION:
@@ -38,7 +38,7 @@ def orientation(exif: bytes) -> int:
                 return value if value is not None and 1 <= value <= 8 else 1
     except tiff.Damaged:
         pass
-    return 1
+    return None
 
 
 def states_resolution(exif: bytes) -> bool:
@@ -73,7 +73,7 @@ def settled(exif: bytes, width: int, height: int, *, forget_orientation: bool = 
         for entry in found:
             if entry.tag == tiff.ORIENTATION:
                 _remove(out, at, entry, next_at)
-    if orientation(bytes(out)) != 1:
+    if orientation(bytes(out)) not in (1, None):
         raise tiff.Damaged("the orientation cannot be set")
     return bytes(out)
 

@@ -219,6 +219,24 @@ def test_orientation_that_only_xmp_knows() -> None:
         assert again.origin.xmp == style.replace(b"6", b"1")
 
 
+def test_exif_wins_over_a_stale_word_in_xmp() -> None:
+    """Editors turn the pixels, set EXIF to 1 and forget XMP."""
+    truth = scene(16, 40)
+    photo = read(saved(truth, "WEBP", lossless=True, exif=exif_block(1), xmp=b'<a tiff:Orientation="6"/>'))
+    assert_array_equal(photo.pixels, truth)
+    assert read(encode(photo, format="webp")).origin.xmp == b'<a tiff:Orientation="1"/>'
+    silent = read(
+        saved(
+            Image.fromarray(truth).transpose(Image.Transpose.ROTATE_90),
+            "WEBP",
+            lossless=True,
+            exif=exif_block(None),
+            xmp=b'<a tiff:Orientation="6"/>',
+        )
+    )
+    assert_array_equal(silent.pixels, truth)
+
+
 @pytest.mark.parametrize("mode", ["P", "PA", "1", "LA", "L", "RGBA", "CMYK", "LAB", "YCbCr"])
 def test_every_layout_becomes_grey_or_rgb(mode: str) -> None:
     source = Image.fromarray(scene(40, 60)).convert("RGB")
