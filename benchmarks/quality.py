@@ -196,9 +196,7 @@ def by_group(column: str, rows: list[FaceRow], everything: list[tuple[str, str, 
     if column == "age":
         groups = ["" if not age else "under 25" if float(age) < 25 else "25 to 39" if float(age) < 40 else "40 and over" for age in groups]
     numbers = {(level, method): scores.each for level, method, scores in everything}
-    print(
-        f"\n| {column} | faces | damage | identity damaged → ours | landmarks damaged → ours | psnr damaged → ours |\n|---|---|---|---|---|---|"
-    )
+    print(f"\n| {column} | faces | damage | identity, damaged → ours | landmarks | psnr |\n|---|---|---|---|---|---|")
     for group in sorted(set(groups)):
         chosen = np.array([each == group for each in groups])
         for level in ("medium", "heavy"):

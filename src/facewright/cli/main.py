@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from typing import Annotated
 
 import click
@@ -37,6 +38,8 @@ def common(
     if version:
         typer.echo(f"facewright {__version__}")
         raise typer.Exit
+    if not debug:
+        warnings.filterwarnings("ignore", module="PIL")  # what Pillow thinks of a damaged tag helps nobody here
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 

@@ -35,7 +35,7 @@ def restore(
         bool, typer.Option("--only-center-face", help="The same as --faces center.", rich_help_panel=INPUT)
     ] = False,
     aligned: Annotated[bool, typer.Option("--aligned", help="The photos are aligned face crops.", rich_help_panel=INPUT)] = False,
-    max_pixels: Annotated[float, typer.Option(help="Refuse larger photos (megapixels; 0: any).", rich_help_panel=INPUT)] = 200,
+    pixel_limit: Annotated[float, typer.Option(help="Refuse larger photos (megapixels; 0: any).", rich_help_panel=INPUT)] = 200,
     salvage: Annotated[bool, typer.Option("--salvage", help="Restore the readable part of a damaged file.", rich_help_panel=INPUT)] = False,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A name of `facewright models list`, or a weight file.", rich_help_panel=CHOICE)
@@ -129,7 +129,7 @@ def restore(
             with progress.paused():
                 print(_line(outcome), flush=True)
 
-    writing = Writing(quality, metadata, save_faces, compare, int(max_pixels * 1e6) or None, salvage)
+    writing = Writing(quality, metadata, save_faces, compare, int(pixel_limit * 1e6) or None, salvage)
     book = Journal(journal, {**settings.asdict(), **vars(writing)}) if journal is not None else None
     page = Report(report, title="Restored photos") if report is not None else None
     progress = Progress(len(tasks), "restoring", silent=quiet or as_json or streams)
