@@ -153,9 +153,9 @@ def save_faded(picture: Picture, target: Path) -> None:
     exif[0x013B] = "NASA"
     exif[0x8298] = "Public domain"
     exif.get_ifd(0x8769)[0x9003] = "1992:07:13 10:30:00"
-    lying.save(
-        target, quality=82, dpi=(300, 300), exif=exif, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    )
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = bytes(12)  # when it was made
+    lying.save(target, quality=82, dpi=(300, 300), exif=exif, icc_profile=bytes(profile))
 
 
 def save_sepia(picture: Picture, target: Path) -> None:
