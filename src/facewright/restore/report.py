@@ -54,10 +54,14 @@ _CLASSES = {"restored": "done", "blended": "part", "left alone": "left"}
 
 
 class Report:
-    """Collects a batch's outcome, photo by photo, and writes it as one HTML page. Threads may share it."""
+    """Collects a batch's outcome, photo by photo, and writes it as one HTML page. Threads may share it.
+
+    Raises OutputError at once where the page could not be written in the end: a batch may take hours.
+    """
 
     def __init__(self, path: str | Path, title: str = "Restored photos") -> None:
         self.path, self.title = Path(path), title
+        _prepare(self.path)
         with self._explained():
             self._spool = cast(BinaryIO, tempfile.TemporaryFile(prefix="facewright-report-"))  # noqa: SIM115
         weakref.finalize(self, self._spool.close)
@@ -148,6 +152,19 @@ class Report:
             raise OutputError(
                 f"cannot write the report {self.path}", f"{why}, in the folder for temporary files", "free some space, or set TMPDIR"
             ) from fault
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder, and see that the page can be written."""
+    what, elsewhere = f"cannot write the report {path}", "name another file with --report"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(what, f"no folder {path.parent} can be made ({fault.strerror or fault})", elsewhere) from fault
+    if path.is_dir():
+        raise OutputError(what, "there is a folder of that name", elsewhere)
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(what, f"the folder {path.parent} may not be written to", elsewhere)
 
 
 def is_warning(face: FaceResult) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import re
 import tracemalloc
@@ -242,11 +243,25 @@ def test_an_empty_report_can_be_written(tmp_path: Path) -> None:
     assert "0 photos · 0 faces" in written(tmp_path).text
 
 
-def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_says_so_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    report = Report(tmp_path / "file" / "r.html", "Album")
-    with pytest.raises(OutputError, match="cannot write"):
-        report.write()
+    for path in (tmp_path / "file" / "r.html", tmp_path):
+        with pytest.raises(OutputError, match="cannot write the report"):
+            Report(path, "Album")
+    Report(tmp_path / "deeply" / "below" / "r.html", "Album").write()
+    assert (tmp_path / "deeply" / "below" / "r.html").is_file()
+
+
+def test_a_full_disk_under_the_spool_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report(tmp_path / "r.html", "Album")
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report, "_spool", Full())
+    with pytest.raises(OutputError, match="the disk is full, in the folder for temporary files"):
+        report.add("a.jpg", restoration())
 
 
 def test_the_sheet_holds_before_and_after_with_a_white_gap() -> None:
