@@ -37,7 +37,8 @@ class GFPGAN(nn.Module):
     sft_half: conditions steer half of the channels (CS-SFT, eq. 4). fix_decoder: the decoder's parameters do not learn
     (the published training does that; it needs a trained decoder).
     input_skip: ours, not published: a learned 1 x 1 convolution of the input, identity at first, is added to the picture, so that
-    a small network only has to learn what is missing.
+    a small network only has to learn what is missing; and the U-Net's first features join its last, since nothing else in the
+    published U-Net carries the input's finest detail (its skips begin at R / 2), without which noise cannot be taken away.
     fold: ours too: the picture is folded into fold x fold times as many channels (pixel unshuffle) and the network, a GFPGAN of
     R / fold pixels, works on those; on a CPU half the time goes into the largest size, where the channels are fewest. Resolutions
     and `channels` are then those of the folded picture.
@@ -172,7 +173,7 @@ class GFPGAN(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The U-Net: the style, N x S or N x L x S, and its features at 8 px .. R, N x c_r x r x r each."""
-        feature = self._activated(self.conv_body_first(x))
+        first = feature = self._activated(self.conv_body_first(x))
         skips: list[Tensor] = []
         for block in self.conv_body_down:
             feature = block(feature)
@@ -185,6 +186,8 @@ class GFPGAN(nn.Module):
         for block, skip in zip(self.conv_body_up, skips, strict=True):
             feature = block(feature + skip)
             features.append(feature)
+        if self.input_skip is not None:
+            features[-1] = features[-1] + first
         return style, features
 
     def make_noise(self, generator: torch.Generator | None = None) -> list[Tensor]:
@@ -284,7 +287,7 @@ class PreparedGFPGAN(nn.Module):
         return [fresh_noise(buffer, generator) for buffer in self.noises.buffers()]
 
     def _restore(self, x: Tensor, noise: list[Tensor], return_rgb: bool) -> tuple[Tensor, list[Tensor]]:
-        feature = self.first(x)
+        first = feature = self.first(x)
         skips = []
         for block in self.down:
             feature = block(feature)
@@ -300,6 +303,8 @@ class PreparedGFPGAN(nn.Module):
         for j, (block, conditions) in enumerate(zip(self.up, self.conditions, strict=True)):
             i = 2 * j + 1
             feature = block(feature.add_(skips.pop()))
+            if self.input_skip is not None and j == len(self.up) - 1:
+                feature = feature.add_(first)
             if return_rgb:
                 rgbs.append(self.rgbs[j](feature).float())
             y = self.convs[i](y, w[i], noise[i])

@@ -90,14 +90,14 @@ class GfpganRecipe:
             input_skip=settings.input_skip,
             fold=settings.fold,
         )
-        if settings.input_skip:
-            _start_quiet(generator)
+        if settings.flavour == "clean" and settings.input_skip:
+            _start_well(generator)
         discriminator = StyleGAN2Discriminator(settings.crop, channels=_by_resolution(settings.discriminator_channels, settings.crop))
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         # beta2 of the discriminator as in the published lazy regularisation
         lazy = settings.r1_every / (settings.r1_every + 1)
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(generator.parameters(), settings.rate, betas=(0.5, 0.99)),
+            "generator": torch.optim.Adam(generator.parameters(), settings.rate, betas=(0.9, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), settings.rate_discriminator, betas=(0.0, 0.99**lazy)),
         }
         self.ema = {"generator": Ema(generator, settings.ema_half_life, batch)}
@@ -232,12 +232,27 @@ def _by_resolution(channels: tuple[int, ...], size: int) -> dict[int, int]:
     return dict(zip(resolutions, channels, strict=True))
 
 
-def _start_quiet(generator: GFPGAN) -> None:
-    """Begin as the identity: with a skip from the input the decoder's picture starts near zero."""
+def _start_well(generator: GFPGAN) -> None:
+    """First weights that let the picture through: variances kept along the U-Net (He et al. 2015), shifts as strong as the
+    decoder's own features. PyTorch's defaults lose a factor of ten on the way, and the decoder then learns without the photo for long.
+    The decoder's picture starts faint, so that with a skip from the input training begins with the damaged picture.
+    """
+    for name, module in generator.named_modules():
+        if not isinstance(module, nn.Conv2d) or name.startswith(("stylegan_decoder", "input_skip", "toRGB")):
+            continue
+        linear = name.endswith(".skip") or name.endswith(".2")
+        nn.init.kaiming_normal_(module.weight, a=1.0 if linear else 0.2)
+        with torch.no_grad():
+            if name.startswith("conv_body") and name.endswith((".conv2", ".skip")):
+                module.weight.mul_(0.5**0.5)  # the two are added
+            if name.startswith("condition_scale") and linear:
+                module.weight.mul_(0.2)
+            if module.bias is not None and not (name.startswith("condition_scale") and linear):
+                module.bias.zero_()
     with torch.no_grad():
         for name, parameter in generator.stylegan_decoder.named_parameters():
             if "to_rgb" in name and name.endswith("modulated_conv.weight"):
-                parameter.mul_(0.02)
+                parameter.mul_(0.05)
 
 
 def _validation(rows: list[FaceRow], size: int) -> dict[str, Batch]:
