@@ -20,7 +20,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one picture."""
+    """The random numbers of one picture; a quality of None means no JPEG."""
 
     sigma_x: float
     sigma_y: float
@@ -29,7 +29,7 @@ class Draws:
     noise_sigma: float
     noise_grey: bool
     noise_seed: int
-    quality: int
+    quality: int | None
     shift: tuple[float, float, float] | None
     grey: bool
 
@@ -60,7 +60,7 @@ class Degradation:
         factor = size / self.size
         # odd, and wide enough for the same part of the Gaussian
         kernel = max(3, 2 * round(self.kernel_size * factor / 2) + 1)
-        sigma = (max(0.1, self.sigma[0] * factor), self.sigma[1] * factor)
+        sigma = (max(0.1, self.sigma[0] * factor), max(0.1, self.sigma[1] * factor))
         return replace(self, size=size, kernel_size=kernel, sigma=sigma, scale=(self.scale[0] * factor, self.scale[1] * factor))
 
     def draw(self, rng: np.random.Generator) -> Draws:
@@ -75,18 +75,24 @@ class Degradation:
         grey = bool(rng.random() < self.grey_p)
         return Draws(sigma_x, sigma_y, theta, scale, noise, noise_grey, int(rng.integers(2**32)), quality, shift, grey)
 
-    def apply(self, clean: Image, draws: Draws, *, enlarge: Callable[[Image, int, int], Image] = steps.resize) -> Image:
+    def apply(
+        self, clean: Image, draws: Draws, *, enlarge: Callable[[Image, int, int], Image] = steps.resize, noise: Image | None = None
+    ) -> Image:
         """clean: H x W x 3 RGB float32 in [0, 1]. Returns the damaged picture at the same size, on 256 levels.
 
         enlarge: how the small picture comes back to size; bilinear as published, another for a rival that upsamples better.
+        noise: standard normals in place of those of `noise_seed`, of the small picture's size.
         """
         height, width = clean.shape[:2]
         image = steps.blur(clean, gaussian_kernel(self.kernel_size, draws.sigma_x, draws.sigma_y, draws.theta))
         # a face a little larger than its crop is not enlarged first: the published 0.8 comes to 0.4 at 256 px, all of it above the crop
         image = steps.shrink(image, max(draws.scale, 0.8))
-        shape = (*image.shape[:2], 1 if draws.noise_grey else 3)
-        noise = np.random.default_rng(draws.noise_seed).standard_normal(shape, np.float32)
-        image = steps.jpeg(steps.add_noise(image, noise, draws.noise_sigma), draws.quality)
+        if noise is None:
+            shape = (*image.shape[:2], 1 if draws.noise_grey else 3)
+            noise = np.random.default_rng(draws.noise_seed).standard_normal(shape, np.float32)
+        image = steps.add_noise(image, noise, draws.noise_sigma)
+        if draws.quality is not None:
+            image = steps.jpeg(image, draws.quality)
         image = enlarge(image, width, height)
         if draws.shift is not None:
             image = steps.shift_colour(image, np.array(draws.shift))

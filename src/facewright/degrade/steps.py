@@ -30,7 +30,7 @@ def shrink(image: Image, scale: float) -> Image:
 
 def add_noise(image: Image, noise: Image, sigma: float) -> Image:
     """image + noise * sigma / 255, clipped to [0, 1]; noise: standard normal, H x W x 3 (colour) or H x W x 1 (grey)."""
-    return np.clip(image + noise * np.float32(sigma / 255.0), 0, 1)
+    return np.asarray(np.clip(image + noise * np.float32(sigma / 255.0), 0, 1))
 
 
 def jpeg(image: Image, quality: int) -> Image:
@@ -39,12 +39,12 @@ def jpeg(image: Image, quality: int) -> Image:
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert decoded is not None
-    return np.ascontiguousarray(decoded[..., ::-1], np.float32) / np.float32(255)
+    return np.asarray(np.ascontiguousarray(decoded[..., ::-1], np.float32) / np.float32(255))
 
 
 def shift_colour(image: Image, shift: NDArray[np.float64]) -> Image:
     """Add one number per channel (RGB, in [0, 1] units), clip."""
-    return np.clip(image + shift.astype(np.float32), 0, 1)
+    return np.asarray(np.clip(image + shift.astype(np.float32), 0, 1))
 
 
 def grey(image: Image) -> Image:
@@ -55,4 +55,4 @@ def grey(image: Image) -> Image:
 
 def quantise(image: Image) -> Image:
     """Clip and round to 256 levels, half to even."""
-    return np.clip(np.rint(image * 255), 0, 255).astype(np.float32) / np.float32(255)
+    return np.asarray(np.clip(np.rint(image * 255), 0, 255).astype(np.float32) / np.float32(255))

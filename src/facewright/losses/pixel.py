@@ -15,7 +15,13 @@ def pyramid_l1(pyramid: Sequence[Tensor], truth: Tensor) -> Tensor:
     """
     loss = truth.new_zeros(())
     for picture in reversed(pyramid):
-        while truth.shape[-1] > picture.shape[-1]:
-            truth = F.avg_pool2d(truth, 2)  # bilinear halving is the mean of 2 x 2
+        truth = halved_to(truth, picture.shape[-1])
         loss = loss + F.l1_loss(picture, truth)
     return loss
+
+
+def halved_to(truth: Tensor, size: int) -> Tensor:
+    """N x C x R x R to N x C x size x size, R / size a power of two: bilinear halving, which is the mean of 2 x 2."""
+    while truth.shape[-1] > size:
+        truth = F.avg_pool2d(truth, 2)
+    return truth

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from facewright.errors import InputError
+from facewright.metrics.colour import Channel, paired
 
 
-def psnr(restored: Tensor, truth: Tensor) -> Tensor:
-    """`psnr[rgb]`: 10 log10(1 / MSE) in dB over all pixels and channels.
+def psnr(restored: Tensor, truth: Tensor, *, channel: Channel = "rgb", crop: int = 0) -> Tensor:
+    """`psnr[rgb]` or `psnr[y]`: 10 log10(255^2 / MSE) in dB over all pixels and channels; the same to 1e-6 as BasicSR's.
 
-    restored, truth: N x C x H x W in [0, 1]. Returns N values; infinite where the two are equal.
-    Raises InputError where shapes differ.
+    restored, truth: N x 3 x H x W in [0, 1]. channel "y": studio-range luma of BT.601. crop: pixels left out along each border.
+    Returns N values; infinite where the two are equal. Raises InputError where shapes differ.
     """
-    if restored.shape != truth.shape:
-        raise InputError("cannot compare pictures of different sizes", f"{tuple(restored.shape)} and {tuple(truth.shape)}")
-    return -10 * (restored.double() - truth.double()).square().flatten(1).mean(1).log10()
+    x, y = paired(restored, truth, channel, crop)
+    return -10 * ((x - y) / 255).square().flatten(1).mean(1).log10()

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from facewright.errors import InputError
+from facewright.metrics.colour import Channel, paired
 
 
-def ssim(restored: Tensor, truth: Tensor, *, channel: Literal["rgb", "y"] = "y", crop: int = 0) -> Tensor:
+def ssim(restored: Tensor, truth: Tensor, *, channel: Channel = "y", crop: int = 0) -> Tensor:
     """`ssim[y]` or `ssim[rgb]`: structural similarity with an 11 x 11 Gaussian window, sigma 1.5, valid region only (Wang et al. 2004).
 
     restored, truth: N x 3 x H x W in [0, 1], H and W at least 11 + 2 * crop. channel "y": studio-range luma of ITU-R BT.601 (MATLAB's
     rgb2ycbcr); "rgb": the mean over the channels. crop: pixels left out along each border. Returns N values in [-1, 1].
     Raises InputError where shapes differ or pictures are too small.
     """
-    if restored.shape != truth.shape:
-        raise InputError("cannot compare pictures of different sizes", f"{tuple(restored.shape)} and {tuple(truth.shape)}")
+    x, y = paired(restored, truth, channel, crop)
     if min(restored.shape[-2:]) < 11 + 2 * crop:
         raise InputError("these pictures are too small for SSIM", f"it needs {11 + 2 * crop} pixels, they have {min(restored.shape[-2:])}")
-    x, y = (_channel(picture.double() * 255, channel) for picture in (restored, truth))
-    if crop:
-        x, y = (picture[..., crop:-crop, crop:-crop] for picture in (x, y))
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _window(x), _window(y)
     var_x, var_y = _window(x * x) - mean_x**2, _window(y * y) - mean_y**2
     covariance = _window(x * y) - mean_x * mean_y
     value = (2 * mean_x * mean_y + c1) * (2 * covariance + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
     return value.flatten(1).mean(1)
-
-
-def _channel(pictures: Tensor, channel: str) -> Tensor:
-    if channel == "rgb":
-        return pictures
-    weights = pictures.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1) / 255
-    return (pictures * weights).sum(1, keepdim=True) + 16
 
 
 def _window(pictures: Tensor) -> Tensor:
