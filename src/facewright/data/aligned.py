@@ -45,17 +45,26 @@ def read_manifest(folder: Path, keep: Callable[[FaceRow], bool] = lambda row: Tr
     path = folder / "manifest.csv"
     if not path.is_file():
         raise InputError(
-            f"no face manifest at {path}", "a training folder holds manifest.csv and the crops it names", "name the folder with data=FOLDER"
+            f"no face manifest at {path}",
+            "a training folder holds manifest.csv and the crops it names",
+            "name the folder with --data FOLDER",
         )
+    rows = []
     with path.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
         try:
-            rows = [_row(folder, columns) for columns in csv.DictReader(lines)]
-        except (KeyError, ValueError) as problem:
-            raise InputError(f"cannot use {path}", f"bad or missing column: {problem}") from problem
+            for columns in reader:
+                rows.append(_row(folder, columns))
+        except KeyError as problem:
+            raise InputError(f"cannot use {path}", f"it has no column {problem}") from problem
+        except (TypeError, ValueError, csv.Error) as problem:
+            raise InputError(f"cannot use {path}", f"line {reader.line_num}: {problem}") from problem
     return sorted((row for row in rows if keep(row)), key=lambda row: row.file.name)
 
 
 def _row(folder: Path, columns: dict[str, str]) -> FaceRow:
+    if None in columns.values() or None in columns:
+        raise ValueError("it has another number of values than the heading")
     points = [float(columns[f"{point}_{axis}"]) for point in ("leye", "reye", "nose", "lmouth", "rmouth") for axis in "xy"]
     return FaceRow(
         file=folder / columns["file"],
@@ -84,15 +93,16 @@ class AlignedFaces:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def weights(self, shares: dict[str, float], other: float = 1.0) -> NDArray[np.float64]:
-        """Sampling probabilities: each source in `shares` gets that share of all draws, the rest is split over the other rows."""
+    def weights(self, shares: dict[str, float]) -> NDArray[np.float64]:
+        """Sampling probabilities: each source in `shares` gets that share of all draws, the rest is split over the other rows.
+
+        Where there are no other rows, the named sources share everything.
+        """
         sources = Counter(row.source for row in self.rows)
         named = {source: share for source, share in shares.items() if source in sources}
         others = sum(count for source, count in sources.items() if source not in named)
         left = 1 - sum(named.values())
-        weights = np.array(
-            [named[row.source] / sources[row.source] if row.source in named else left * other / max(1, others) for row in self.rows]
-        )
+        weights = np.array([named[row.source] / sources[row.source] if row.source in named else left / max(1, others) for row in self.rows])
         return np.asarray(weights / weights.sum())
 
     def _load(self, index: int) -> None:
@@ -100,7 +110,9 @@ class AlignedFaces:
         try:
             with Image.open(file, formats=("WEBP", "PNG", "JPEG")) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
-        except OSError as problem:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
             raise InputError(f"cannot read {file}", str(problem)) from problem
+        if pixels.shape[0] != pixels.shape[1]:
+            raise InputError(f"cannot use {file}", f"it is {pixels.shape[1]} x {pixels.shape[0]}; an aligned face crop is square")
         shrinking = pixels.shape[0] > self.size
         self.pixels[index] = cv2.resize(pixels, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)

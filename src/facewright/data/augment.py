@@ -40,7 +40,7 @@ class Augmentation:
             image = np.clip(grey(image.astype(np.float32)), 0, 1)
             if kind < self.toned_p:
                 image = image ** (1 / _SEPIA_TINTS[rng.integers(len(_SEPIA_TINTS))])
-        return np.clip(image, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(image, 0, 1).astype(np.float32))
 
     def _framed(self, pixels: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         stored = pixels.shape[0]

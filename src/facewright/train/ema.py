@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema:
@@ -22,8 +22,9 @@ class Ema:
     def update(self, network: nn.Module, step: int) -> None:
         """Early on the average must not remember the random start: the decay rises with the step."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages, parameters = list(self.network.parameters()), list(network.parameters())
+        averages: list[Tensor] = list(self.network.parameters())
+        parameters: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
         torch._foreach_mul_(averages, decay)
-        torch._foreach_add_(averages, [p.detach() for p in parameters], alpha=1 - decay)
+        torch._foreach_add_(averages, parameters, alpha=1 - decay)
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -22,19 +23,27 @@ from torch.nn import functional as F
 from facewright.data import AlignedFaces, Batch, FaceRow, PairStream, read_manifest
 from facewright.data.augment import Augmentation
 from facewright.degrade import Degradation, preset
+from facewright.errors import UsageError
 from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, pyramid_l1, r1_penalty
 from facewright.metrics import psnr, sharpness
 from facewright.nets.blocks.layout import channels_last
+from facewright.nets.blocks.modulated import Flavour
 from facewright.nets.gfpgan import GFPGAN
+from facewright.nets.identity import DlibEmbedding
 from facewright.nets.stylegan2 import StyleGAN2Discriminator
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
 from facewright.weights import load_model
 
+LOSSES = ("pixel", "pyramid", "perceptual", "identity", "adversarial")
+
 
 @dataclass(frozen=True)
 class GfpganSettings:
-    """Networks, losses and data of the recipe; lists of channels go from 4 pixels to `size`."""
+    """Networks, losses and data of the recipe; lists of channels go from 4 pixels to `size` / `fold`, or to `crop`.
+
+    Raises UsageError for what cannot be built.
+    """
 
     data: str = "../shared/data/faces"
     size: int = 256
@@ -72,6 +81,25 @@ class GfpganSettings:
     # validation
     validation_faces: int = 32
 
+    def __post_init__(self) -> None:
+        if self.flavour not in get_args(Flavour):
+            raise UsageError(f"recipe.flavour cannot be {self.flavour!r}", what_to_do=f"use one of: {', '.join(get_args(Flavour))}")
+        _check_channels("recipe.channels", self.channels, self.size // self.fold)
+        _check_channels("recipe.discriminator_channels", self.discriminator_channels, self.crop)
+        if self.crop > self.size:
+            raise UsageError(f"recipe.crop cannot be {self.crop}", f"a crop is cut from pictures of {self.size} pixels")
+        for name in self.weights:
+            if name not in LOSSES:
+                near = get_close_matches(name, LOSSES, 1) or LOSSES
+                raise UsageError(f"there is no loss {name!r} to weigh", what_to_do=f"use: {', '.join(near)}")
+        if missing := [name for name in LOSSES if name not in self.weights]:
+            raise UsageError(f"the loss {missing[0]} has no weight", what_to_do=f"give recipe.weights.{missing[0]}, 0 to leave it out")
+        for name in self.damage:
+            if name != "none":
+                preset(name)
+        if sum(self.shares.values()) >= 1 or min(self.shares.values(), default=0) < 0:
+            raise UsageError("recipe.shares leaves nothing for the other sources", "shares are parts of 1, and their sum is less than 1")
+
 
 class GfpganRecipe:
     """generator: damaged -> (restored, pyramid); discriminator: crop -> score."""
@@ -79,10 +107,10 @@ class GfpganRecipe:
     def __init__(self, settings: GfpganSettings, batch: int, seed: int) -> None:
         self.settings, self.batch_size, self.seed = settings, batch, seed
         generator = GFPGAN(
-            flavour=settings.flavour,
+            flavour=cast(Flavour, settings.flavour),
             out_size=settings.size,
             num_style_feat=settings.style,
-            channels=_by_resolution(settings.channels, settings.size // settings.fold),
+            channels=_by_resolution(settings.channels),
             sft_half=True,
             different_w=True,
             input_is_latent=True,
@@ -92,7 +120,7 @@ class GfpganRecipe:
         )
         if settings.flavour == "clean" and settings.input_skip:
             _start_well(generator)
-        discriminator = StyleGAN2Discriminator(settings.crop, channels=_by_resolution(settings.discriminator_channels, settings.crop))
+        discriminator = StyleGAN2Discriminator(settings.crop, channels=_by_resolution(settings.discriminator_channels))
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         # beta2 of the discriminator as in the published lazy regularisation
         lazy = settings.r1_every / (settings.r1_every + 1)
@@ -105,6 +133,7 @@ class GfpganRecipe:
     def bind(self, engine: Engine) -> None:
         self.engine = engine
         embedding = channels_last(load_model("identity-dlib", device=str(engine.device)).net)
+        assert isinstance(embedding, DlibEmbedding)
         self.guidance = EmbeddingLoss(embedding, self.settings.taps, self.settings.whole_taps)
         folder = Path(self.settings.data)
         train = AlignedFaces(read_manifest(folder, self._trains_on), self.settings.stored)
@@ -180,7 +209,7 @@ class GfpganRecipe:
             restored = self._restore(batch.damaged)
             clean = batch.clean
             people = [
-                torch.cat([embed.features(embed.chip(p.to(self.engine.device)), ())[0] for p in x.split(8)])
+                torch.cat([embed.features(embed.chip(p.to(self.engine.device)), ())[0] for p in torch.split(x, 8)])
                 for x in (batch.damaged, restored, clean)
             ]
             numbers[f"{name}/psnr"] = float(psnr((restored + 1) / 2, (clean + 1) / 2).mean())
@@ -212,7 +241,8 @@ class GfpganRecipe:
         network = self.ema["generator"].network
         with self.engine.autocast():
             outputs = [
-                network(part.to(self.engine.device), return_rgb=False, randomize_noise=False)[0].float().cpu() for part in damaged.split(8)
+                network(part.to(self.engine.device), return_rgb=False, randomize_noise=False)[0].float().cpu()
+                for part in torch.split(damaged, 8)
             ]
         return torch.cat(outputs).clamp(-1, 1)
 
@@ -222,14 +252,18 @@ class GfpganRecipe:
             row.use == "train-ok"
             and row.split == "train"
             and row.stored_width >= s.least_width
-            and float(row.columns["sharpness"] or 0) >= s.least_sharpness
+            and float(row.columns.get("sharpness") or 0) >= s.least_sharpness
         )
 
 
-def _by_resolution(channels: tuple[int, ...], size: int) -> dict[int, int]:
-    resolutions = [4 << i for i in range(len(channels))]
-    assert resolutions[-1] == size, f"{len(channels)} channel numbers end at {resolutions[-1]} pixels, not {size}"
-    return dict(zip(resolutions, channels, strict=True))
+def _by_resolution(channels: tuple[int, ...]) -> dict[int, int]:
+    return dict(zip((4 << i for i in range(len(channels))), channels, strict=True))
+
+
+def _check_channels(name: str, channels: tuple[int, ...], size: int) -> None:
+    if 2 << len(channels) != size or min(channels, default=0) < 1:
+        wanted = f"it has {len(channels)} numbers, which go from 4 to {2 << len(channels)} pixels, not to {size}"
+        raise UsageError(f"{name} does not fit the size", wanted, "give one number over 0 for each of 4, 8, 16, ... pixels")
 
 
 def _start_well(generator: GFPGAN) -> None:
