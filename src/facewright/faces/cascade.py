@@ -113,4 +113,4 @@ class Cascade:
         """N x h x w x 3 levels 0..255 to the networks' N x 3 x h x w."""
         weight = self.pnet.conv1.weight
         x = torch.from_numpy(np.ascontiguousarray(levels, np.float32)).to(weight.device, weight.dtype)
-        return ((x - 127.5) * 0.0078125).permute(0, 3, 1, 2).contiguous()
+        return ((x - 127.5) * 0.0078125).permute(0, 3, 1, 2)  # channels last in memory: twice as fast on a processor

@@ -2,7 +2,7 @@
 
 P-, R- and O-Net look at a copy of bounded size, so that the cost does not grow with the photo. What they find is looked at again in the
 photo's own pixels, upright, in several windows, mirrored and not: the mean of the answers gives better points, and a find that only one
-window liked is dropped. Where nothing sure is found, the photo is tried in its quarter turns.
+window liked falls below the cut. Where nothing sure is found, the photo is tried in its quarter turns.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from facewright.nets.mtcnn import ONet, PNet, RNet
 Photo = NDArray[Any]
 Box = NDArray[np.float64]
 
-# A find needs one sure answer, of the cascade or of the second looks (`score`), and the other may be no worse than this.
-_STEADY = 0.6
 _LOOKS = (0.8, 0.9, 1.0)  # sides of the windows of the second looks, in sides of the box
-_SURE = 0.9  # where a photo's steadiest face is below this, it is tried in its quarter turns
-_TURNED = 0.9  # steadiness that a face needs in a turned photo: three more tries find more that is none
+_SURE = 0.996  # a photo with a face of this score, no more tilted than _TILT, is upright; any other is tried in its quarter turns
+_TILT = 45.0
 
 
 class Detector(Protocol):
@@ -55,7 +53,8 @@ class MtcnnDetector:
 
     working_size: the networks see the photo at no more than working_size^2 pixels. thresholds: of P-, R- and O-Net, below which they hand
     nothing on. factor: from level to level of the pyramid. min_face: smallest face, in pixels of that copy. quarter_turns: try the photo
-    turned where nothing sure is found upright. score: what O-Net must answer, once or on average, for a face to be kept.
+    turned where nothing sure is found upright. score: faces below this are dropped; a face's score is the mean of O-Net's
+    answer in the cascade and of its mean answer in the second looks.
     """
 
     name = "mtcnn"
@@ -67,9 +66,9 @@ class MtcnnDetector:
         onet: ONet,
         *,
         working_size: int = 1600,
-        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.5),
-        factor: float = 0.8,
-        min_face: float = 16,
+        thresholds: tuple[float, float, float] = (0.6, 0.5, 0.4),
+        factor: float = 0.709,
+        min_face: float = 20,
         quarter_turns: bool = True,
         score: float = 0.9,
     ) -> None:
@@ -82,10 +81,18 @@ class MtcnnDetector:
     def detect(self, photo: Photo) -> list[Face]:
         """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first; a photo smaller than min_face has none."""
         copy = working_copy(photo, self.working_size)
-        faces = [face for face in self.candidates(photo, copy) if self._is_face(face)]
-        if self.quarter_turns and max((face.steadiness for face in faces), default=0) < _SURE:
-            faces = max([faces, *(self._turned(photo, copy, turn) for turn in (1, 2, 3))], key=_certainty)
-        return sorted(without_duplicates(faces), key=lambda face: -face.score)
+        faces = self._upright(photo, copy)
+        if self.quarter_turns and not any(face.score > _SURE and abs(tilt(face.landmarks)) < _TILT for face in faces):
+            faces = max([faces, *(self._turned(photo, copy, turn) for turn in (1, 2, 3))], key=_surest)
+        return faces
+
+    def _upright(self, photo: Photo, copy: NDArray[np.uint8]) -> list[Face]:
+        return without_duplicates([face for face in self.candidates(photo, copy) if face.score > self.score])
+
+    def _turned(self, photo: Photo, copy: NDArray[np.uint8], turn: int) -> list[Face]:
+        """Faces of the photo turned left so many times, in the coordinates of the photo as it is."""
+        faces = self._upright(np.rot90(photo, turn), np.ascontiguousarray(np.rot90(copy, turn)))
+        return [turned_back(face, photo.shape, turn) for face in faces]
 
     def candidates(self, photo: Photo, copy: NDArray[np.uint8]) -> list[Face]:
         """All that O-Net lets through, looked at again in the photo itself. copy: of the same photo, what the cascade sees."""
@@ -94,8 +101,8 @@ class MtcnnDetector:
         faces = []
         for corners, points, score in zip(found.boxes.reshape(-1, 2, 2) - 1, found.points, found.scores, strict=True):
             box = _on_photo(corners, across).reshape(4)
-            landmarks, steadiness = self.look_again(photo, box, _on_photo(points, across))
-            faces.append(Face(box, landmarks, float(score), steadiness))
+            landmarks, again = self.look_again(photo, box, _on_photo(points, across))
+            faces.append(Face(box, landmarks, (float(score) + again) / 2))
         return faces
 
     def look_again(self, photo: Photo, box: Box, points: Points) -> tuple[Points, float]:
@@ -110,23 +117,20 @@ class MtcnnDetector:
         placed = [transform(invert(affine), five * side - 0.5) for affine, five in zip(affines, fractions, strict=True)]
         return np.mean(placed, axis=0), float((scores + scores_mirrored).mean() / 2)
 
-    def _is_face(self, face: Face) -> bool:
-        return max(face.score, face.steadiness) > self.score and face.steadiness > _STEADY
-
-    def _turned(self, photo: Photo, copy: NDArray[np.uint8], turn: int) -> list[Face]:
-        """Sure faces of the photo turned left so many times, in the coordinates of the photo as it is."""
-        turned = np.rot90(photo, turn)
-        found = self.candidates(turned, np.ascontiguousarray(np.rot90(copy, turn)))
-        return [turned_back(face, photo.shape, turn) for face in found if self._is_face(face) and face.steadiness > _TURNED]
-
 
 def upright_window(box: Box, points: Points, look: float, side: int) -> Affine:
     """window <- photo: a square of `side` pixels round a box, `look` times its longer side, tilted as the face is."""
-    tilt = solve(points, TEMPLATE)[:, 0]
-    cos, sin = tilt / max(float(np.linalg.norm(tilt)), 1e-9)
+    angle = np.radians(tilt(points))
+    cos, sin = np.cos(angle), -np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]]) * side / (look * max(1.0, float((box[2:] - box[:2]).max()) + 1))
     shift = (side - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
     return np.concatenate([linear, shift[:, None]], axis=1)
+
+
+def tilt(points: Points) -> float:
+    """Degrees by which a face is turned in the picture's plane, clockwise as seen: -180 to 180."""
+    (cos, _, _), (sin, _, _) = solve(points, TEMPLATE)
+    return float(np.degrees(np.arctan2(-sin, cos)))
 
 
 def working_copy(photo: Photo, size: int) -> NDArray[np.uint8]:
@@ -151,13 +155,13 @@ def turned_back(face: Face, shape: tuple[int, ...], turn: int) -> Face:
     }[turn]
     corners = transform(affine, face.box.reshape(2, 2))
     box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    return Face(box, transform(affine, face.landmarks), face.score, face.steadiness, turn)
+    return Face(box, transform(affine, face.landmarks), face.score, turn)
 
 
 def without_duplicates(faces: list[Face]) -> list[Face]:
-    """The steadier of any two faces of which one lies in the middle of the other."""
+    """The surer of any two faces of which one lies in the middle of the other, surest first."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.steadiness):
+    for face in sorted(faces, key=lambda face: -face.score):
         if not any(_in_the_middle(face, other) or _in_the_middle(other, face) for other in kept):
             kept.append(face)
     return kept
@@ -167,8 +171,9 @@ def _in_the_middle(face: Face, other: Face) -> bool:
     return bool((np.abs(face.landmarks.mean(axis=0) - other.centre) < 0.35 * (other.box[2:] - other.box[:2])).all())
 
 
-def _certainty(faces: list[Face]) -> float:
-    return sum(face.steadiness for face in faces)
+def _surest(faces: list[Face]) -> float:
+    """A face read upside down or sideways is never quite as sure; a sum would be fooled by several of them."""
+    return max((face.score for face in faces), default=0.0)
 
 
 def _on_photo(points: NDArray[Any], across: NDArray[np.float64]) -> Points:

@@ -15,15 +15,13 @@ class Face:
     """A face in a photo, in photo pixels with centres at integers.
 
     box: x1, y1, x2, y2, not clipped to the photo. landmarks: 5 x 2, left eye, right eye (as seen on an upright face), nose, left and right
-    corner of the mouth. score: the detector's, 0..1. steadiness: mean score over slightly different looks at the same face, 0..1: a false
-    find is seldom steady. turn: quarter turns to the left by which the photo was turned when the face was found.
-    affine: 2 x 3, template (512) <- photo.
+    corner of the mouth. score: how sure the detector is, 0..1. turn: quarter turns to the left by which the photo was turned when the face
+    was found. affine: 2 x 3, template (512) <- photo.
     """
 
     box: Floats
     landmarks: Floats
     score: float
-    steadiness: float = 1.0
     turn: int = 0
     affine: Floats | None = None
 

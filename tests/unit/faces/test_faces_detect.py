@@ -28,7 +28,7 @@ def detector() -> MtcnnDetector:
 
 def test_the_face_is_found_and_nothing_else(detector: MtcnnDetector) -> None:
     (face,) = detector.detect(PORTRAIT)
-    assert face.score > 0.99 and face.steadiness > 0.99 and face.turn == 0
+    assert face.score > 0.99 and face.turn == 0
     assert_allclose(face.landmarks[:2], EYES, atol=3)
 
 
@@ -93,9 +93,9 @@ def test_another_detector_is_refused_by_name() -> None:
 
 
 def test_nested_finds_of_one_face_become_one() -> None:
-    def face(x1: float, y1: float, side: float, steadiness: float) -> Face:
+    def face(x1: float, y1: float, side: float, score: float) -> Face:
         points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]) * side + [x1, y1]
-        return Face(np.array([x1, y1, x1 + side, y1 + side]), points, 0.99, steadiness)
+        return Face(np.array([x1, y1, x1 + side, y1 + side]), points, score)
 
     outer, inner, beside = face(0, 0, 100, 0.95), face(30, 30, 40, 0.99), face(95, 0, 100, 0.9)
     assert without_duplicates([outer, inner, beside]) == [inner, beside]

@@ -1,0 +1,205 @@
+"""Time and memory of finding, aligning and pasting faces, against the published full-frame paste.
+
+    python benchmarks/faces.py                    # 2 and 24 MP, 1, 5 and 20 faces: a Markdown table
+    python benchmarks/faces.py --megapixels 24 --faces 1
+
+Each figure comes from a fresh process with one thread: the best of a few runs, and how far the resident memory rose above what it was
+before. The photo is made of the astronaut portrait of scikit-image (NASA, public domain). The rival, `paste_full_frame`, does what the
+published helper does at upscale 1 with its plain mask: every step on the whole photo. Both paste the same crops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage.data import astronaut
+
+SHAPES = {2: (1155, 1732), 24: (4000, 6000)}
+SIZE = 512
+RIVAL_FACES = 3  # it costs the same for each face, so more would only take longer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megapixels", type=int, nargs="+", default=[2, 24], choices=SHAPES)
+    parser.add_argument("--faces", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(measure(*json.loads(arguments.case))))
+        return
+    print(f"OpenCV {cv2.__version__}, one thread; memory: MiB above what was held before\n")
+    print(
+        "| photo | faces | detect | align a face | paste a face | paste, memory | published a face | published, memory | faster | lighter |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for megapixels in arguments.megapixels:
+        for faces in arguments.faces:
+            print(row(megapixels, faces), flush=True)
+
+
+def row(megapixels: int, faces: int) -> str:
+    detect, align, paste, rival = (in_fresh_process(step, megapixels, faces) for step in STEPS)
+    each, rival_each = paste["seconds"] / faces, rival["seconds"] / min(faces, RIVAL_FACES)
+    cells = [
+        f"{megapixels} MP",
+        str(faces),
+        f"{detect['seconds']:.2f} s, {detect['mebibytes']:.0f} MiB, {detect['found']} found",
+        f"{align['seconds'] / faces * 1000:.1f} ms",
+        f"{each * 1000:.1f} ms",
+        f"{paste['mebibytes']:.1f}",
+        f"{rival_each:.2f} s",
+        f"{rival['mebibytes']:.0f}",
+        f"{rival_each / each:.0f} x",
+        f"{rival['mebibytes'] / max(paste['mebibytes'], 0.1):.0f} x",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def in_fresh_process(step: str, megapixels: int, faces: int) -> dict[str, float]:
+    case = json.dumps([step, megapixels, faces])
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, __file__, "--case", case], capture_output=True, text=True, env=environment, check=True)
+    answer: dict[str, float] = json.loads(done.stdout)
+    return answer
+
+
+def measure(step: str, megapixels: int, faces: int) -> dict[str, float]:
+    """Run in the fresh process: seconds (best of three, of one for what takes long) and the rise of the memory in the first run."""
+    cv2.setNumThreads(1)
+    return STEPS[step](*photo_with(faces, SHAPES[megapixels]))
+
+
+def photo_with(faces: int, shape: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A photo with that many portraits on a quiet background, and the points of their faces."""
+    height, width = shape
+    y, x = np.ogrid[0:height, 0:width]
+    shade = (110 + 30 * np.sin(x / width * 3) + 20 * np.cos(y / height * 4)).astype(np.uint8)
+    photo = np.repeat(shade[..., None], 3, axis=2)
+    columns = int(np.ceil((faces * width / height) ** 0.5))
+    rows = -(-faces // columns)
+    side = int(min(height / rows, width / columns, 0.29 * height) * 0.95)
+    portrait = cv2.resize(astronaut(), (side, side), interpolation=cv2.INTER_AREA if side < 512 else cv2.INTER_CUBIC)
+    points = np.array([[204.0, 100.5], [246, 103], [223.5, 128], [202, 139], [245, 141]])
+    found = []
+    for i in range(faces):
+        top, left = int((i // columns + 0.5) * height / rows - side / 2), int((i % columns + 0.5) * width / columns - side / 2)
+        photo[top : top + side, left : left + side] = portrait
+        found.append((points + 0.5) * (side / 512) - 0.5 + [left, top])
+    return photo, found
+
+
+def step_detect(photo: np.ndarray, points: list[np.ndarray]) -> dict[str, float]:
+    import torch
+
+    from facewright.faces import load_detector
+
+    torch.set_num_threads(1)
+    detector = load_detector()
+    detector.detect(photo[:200, :200])
+    found: list[int] = []
+    return timed(lambda: found.append(len(detector.detect(photo))), times=2) | {"found": found[0]}
+
+
+def step_align(photo: np.ndarray, points: list[np.ndarray]) -> dict[str, float]:
+    from facewright.faces import align, similarity
+
+    return timed(lambda: [align(photo, similarity(face)) for face in points])
+
+
+def step_paste(photo: np.ndarray, points: list[np.ndarray]) -> dict[str, float]:
+    from facewright.faces import ellipse_mask, paste, similarity
+
+    crop, mask = restored(), ellipse_mask()
+
+    def all_faces() -> None:
+        for face in points:
+            paste(photo, crop, similarity(face), mask)
+
+    return timed(all_faces)
+
+
+def step_rival(photo: np.ndarray, points: list[np.ndarray]) -> dict[str, float]:
+    from facewright.faces import similarity
+
+    crop = np.rint(restored() * 255).astype(np.uint8)
+    affines = [similarity(face) for face in points[:RIVAL_FACES]]
+    return timed(lambda: paste_full_frame(photo, [crop] * len(affines), affines), times=1)
+
+
+STEPS: dict[str, Callable[[np.ndarray, list[np.ndarray]], dict[str, float]]] = {
+    "detect": step_detect,
+    "align": step_align,
+    "paste": step_paste,
+    "rival": step_rival,
+}
+
+
+def restored() -> np.ndarray:
+    return np.asarray(cv2.resize(astronaut()[20:220, 124:324], (SIZE, SIZE)).astype(np.float32) / 255)
+
+
+def paste_full_frame(photo: np.ndarray, faces: list[np.ndarray], affines: list[np.ndarray]) -> np.ndarray:
+    """The published paste with its plain mask at upscale 1. photo: H x W x 3, uint8; faces: 512 x 512 x 3, uint8."""
+    height, width = photo.shape[:2]
+    canvas = cv2.resize(photo, (width, height), interpolation=cv2.INTER_LANCZOS4)
+    for face, affine in zip(faces, affines, strict=True):
+        inverse = cv2.invertAffineTransform(affine)
+        moved = cv2.warpAffine(face, inverse, (width, height))
+        mask = cv2.warpAffine(np.ones(face.shape[:2], np.float32), inverse, (width, height))
+        eroded = cv2.erode(mask, np.ones((2, 2), np.uint8))
+        face_part = eroded[:, :, None] * moved
+        edge = int(float(np.sum(eroded)) ** 0.5) // 20
+        centre = cv2.erode(eroded, np.ones((edge * 2, edge * 2), np.uint8))
+        soft = cv2.GaussianBlur(centre, (edge * 2 + 1, edge * 2 + 1), 0)[:, :, None]
+        canvas = soft * face_part + (1 - soft) * canvas
+    return np.asarray(canvas).astype(np.uint8)
+
+
+def timed(work: Callable[[], object], times: int = 3) -> dict[str, float]:
+    """Seconds of the best of `times` runs, and MiB by which the first raised the peak of resident memory."""
+    before = reset_peak()
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    risen = peak() - before
+    for _ in range(times - 1):
+        started = time.perf_counter()
+        work()
+        seconds = min(seconds, time.perf_counter() - started)
+    return {"seconds": seconds, "mebibytes": risen / 2**20}
+
+
+def reset_peak() -> int:
+    """Bytes resident now; on Linux the peak is forgotten, elsewhere the present peak is the start."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return peak()
+    return status("VmRSS")
+
+
+def peak() -> int:
+    if Path("/proc/self/status").exists():
+        return status("VmHWM")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def status(field: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    main()
