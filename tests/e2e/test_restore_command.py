@@ -339,6 +339,33 @@ def test_enlarging_enlarges_and_no_strength_changes_nothing(
     assert_array_equal(pixels(tmp_path / "same.png"), portrait)
 
 
+def test_metadata_can_be_left_behind(tmp_path: Path, call: Run, tiny_model: Path) -> None:
+    photo, out = EXAMPLES / "astronaut-faded.jpg", tmp_path / "bare.jpg"
+    assert call("restore", photo, "-o", out, "--metadata", "strip", "--quality", "60", "--model", tiny_model).code == 0
+    with Image.open(out) as after, Image.open(photo) as before:
+        assert not dict(after.getexif()) and after.size == (652, 820)
+        # without its profile the colours would be others
+        assert after.info["icc_profile"] == before.info["icc_profile"]
+        assert sum(after.quantization[0]) > sum(before.quantization[0])  # type: ignore[attr-defined]
+
+
+def test_a_face_that_drifts_too_far_is_held_back(portrait: NDArray[np.uint8], tmp_path: Path, call: Run, tiny_model: Path) -> None:
+    photo = tmp_path / "old.png"
+    Image.fromarray(portrait).save(photo)
+    free, held, alone = (
+        call("restore", photo, "-o", tmp_path / f"{limit}.png", "--max-identity-drift", limit, "--model", tiny_model, "--json").told[
+            "old.png"
+        ]["faces"][0]
+        for limit in ("2", "0.3", "0.001")
+    )
+    assert free["identity[dlib]"] > 0.3 and free["action"] == "restored"
+    assert held["action"] == "blended" and held["identity[dlib]"] <= 0.3 and "0.3" in " ".join(held["reasons"])
+    assert alone["action"] == "left alone" and "0.001" in " ".join(alone["reasons"])
+    assert_array_equal(pixels(tmp_path / "0.001.png"), portrait)
+    changed = [np.abs(pixels(tmp_path / f"{limit}.png").astype(int) - portrait).mean() for limit in ("2", "0.3")]
+    assert changed[0] > changed[1] > 0
+
+
 def test_an_aligned_crop_is_restored_whole(portrait: NDArray[np.uint8], tmp_path: Path, call: Run, tiny_model: Path) -> None:
     photo = tmp_path / "crop.png"
     Image.fromarray(cv2.resize(portrait, (200, 200))).save(photo)
