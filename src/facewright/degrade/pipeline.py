@@ -58,8 +58,8 @@ class Degradation:
     def scaled(self, size: int) -> Degradation:
         """The same damage for a crop of another size: blur and shrink in the face's own measure, noise and JPEG as they are."""
         factor = size / self.size
-        # odd, and wide enough for the same part of the Gaussian
-        kernel = max(3, 2 * round(self.kernel_size * factor / 2) + 1)
+        # odd, and the same part of the Gaussian
+        kernel = 2 * max(1, round((self.kernel_size - 1) / 2 * factor)) + 1
         sigma = (max(0.1, self.sigma[0] * factor), max(0.1, self.sigma[1] * factor))
         return replace(self, size=size, kernel_size=kernel, sigma=sigma, scale=(self.scale[0] * factor, self.scale[1] * factor))
 
