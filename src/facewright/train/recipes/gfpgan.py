@@ -7,6 +7,7 @@ and perceptual terms come from the layers of a face embedding that may be shippe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -63,6 +64,7 @@ class GfpganSettings:
     # optimisers
     rate: float = 5e-4
     rate_discriminator: float = 5e-4
+    multiplicative_rate: float = 0.1  # of `rate`, for what multiplies features
     warm_up: int = 100
     ema_half_life: float = 10_000.0
     # losses of the generator by name
@@ -125,7 +127,7 @@ class GfpganRecipe:
         # beta2 of the discriminator as in the published lazy regularisation
         lazy = settings.r1_every / (settings.r1_every + 1)
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(generator.parameters(), settings.rate, betas=(0.9, 0.99)),
+            "generator": torch.optim.Adam(_groups(generator, settings.multiplicative_rate), settings.rate, betas=(0.9, 0.99)),
             "discriminator": torch.optim.Adam(discriminator.parameters(), settings.rate_discriminator, betas=(0.0, 0.99**lazy)),
         }
         self.ema = {"generator": Ema(generator, settings.ema_half_life, batch)}
@@ -158,7 +160,7 @@ class GfpganRecipe:
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
         for name, rate in (("generator", s.rate), ("discriminator", s.rate_discriminator)):
             for group in self.optimizers[name].param_groups:
-                group["lr"] = rate * min(1.0, (engine.step + 1) / s.warm_up)
+                group["lr"] = rate * group.get("part", 1.0) * min(1.0, (engine.step + 1) / s.warm_up)
         adversarial = engine.step >= s.adversarial_from
 
         discriminator.requires_grad_(False)
@@ -264,6 +266,15 @@ def _check_channels(name: str, channels: tuple[int, ...], size: int) -> None:
     if 2 << len(channels) != size or min(channels, default=0) < 1:
         wanted = f"it has {len(channels)} numbers, which go from 4 to {2 << len(channels)} pixels, not to {size}"
         raise UsageError(f"{name} does not fit the size", wanted, "give one number over 0 for each of 4, 8, 16, ... pixels")
+
+
+def _groups(generator: GFPGAN, part: float) -> list[dict[str, Any]]:
+    """Parameters by learning rate: scales multiply from level to level, so at the rate of the others the picture explodes."""
+    multiplies = re.compile(r"condition_scale|modulation|final_linear|constant_input")
+    slow, fast = [], []
+    for name, parameter in generator.named_parameters():
+        (slow if multiplies.search(name) else fast).append(parameter)
+    return [{"params": fast, "part": 1.0}, {"params": slow, "part": part}]
 
 
 def _start_well(generator: GFPGAN) -> None:
