@@ -1,0 +1,81 @@
+"""What training minimises, where the answer is known by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, pyramid_l1, r1_penalty
+from facewright.weights import load_model
+
+
+def test_r1_of_a_quadratic_is_known() -> None:
+    """D(x) = sum(a x^2 / 2) has the slope a x; the penalty's own slope with respect to a is 2 a x^2."""
+    picture = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    a = torch.tensor(1.7, requires_grad=True)
+    penalty = r1_penalty((a * picture.square() / 2).flatten(1).sum(1), picture)
+    mean = picture.detach().square().flatten(1).sum(1).mean()
+    torch.testing.assert_close(penalty, a.detach().square() * mean)
+    (slope,) = torch.autograd.grad(penalty, a)
+    torch.testing.assert_close(slope, 2 * a.detach() * mean)
+
+
+@given(score=st.floats(-50, 50))
+def test_the_game_s_two_sides(score: float) -> None:
+    s, undecided = torch.tensor([score]), torch.tensor([0.0])
+    assert float(generator_nonsaturating(s)) == pytest.approx(max(-score, 0) + math.log1p(math.exp(-abs(score))), abs=1e-5)
+    # the generator's wish is the discriminator's fear of a real one
+    one = discriminator_logistic(s, undecided) - discriminator_logistic(undecided, undecided) / 2
+    assert float(one) == pytest.approx(float(generator_nonsaturating(s)), abs=1e-5)
+    # the slope is never lost, however sure the discriminator is: that is what non-saturating means
+    wrong = torch.tensor([-50.0], requires_grad=True)
+    generator_nonsaturating(wrong).backward()  # type: ignore[no-untyped-call]
+    assert wrong.grad is not None and float(wrong.grad) == pytest.approx(-1)
+
+
+def test_the_pyramid_sees_every_level_alike() -> None:
+    truth = torch.rand(2, 3, 32, 32)
+    levels = [torch.nn.functional.interpolate(truth, size=(r, r), mode="bilinear", antialias=False) for r in (8, 16)] + [truth]
+    # two halvings are not one quartering without antialiasing: level 8 is the half of level 16
+    levels[0] = torch.nn.functional.interpolate(levels[1], size=(8, 8), mode="bilinear")
+    assert float(pyramid_l1(levels, truth)) == pytest.approx(0, abs=1e-6)
+    for place in range(3):
+        moved = [level + (0.25 if n == place else 0) for n, level in enumerate(levels)]
+        assert float(pyramid_l1(moved, truth)) == pytest.approx(0.25, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def guidance() -> EmbeddingLoss:
+    return EmbeddingLoss(load_model("identity-dlib").net, (2, 6), (0,))  # type: ignore[arg-type]
+
+
+def crops(seed: int, size: int = 64) -> Tensor:
+    small = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return torch.nn.functional.interpolate(small, size=(size, size), mode="bicubic").clamp(-1, 1)
+
+
+def test_equal_pictures_cost_nothing(guidance: EmbeddingLoss) -> None:
+    losses = guidance(crops(0), crops(0))
+    assert {name: float(value) for name, value in losses.items()} == {"identity": 0.0, "perceptual": 0.0}
+
+
+def test_a_step_down_the_slope_comes_nearer(guidance: EmbeddingLoss) -> None:
+    truth, restored = crops(0), (crops(0) + 0.3 * crops(1)).requires_grad_(True)
+    before = guidance(restored, truth)
+    assert before["identity"] > 0 and before["perceptual"] > 0
+    for name in ("identity", "perceptual"):
+        (slope,) = torch.autograd.grad(before[name], restored, retain_graph=True)
+        assert torch.isfinite(slope).all() and (slope.flatten(1).norm(dim=1) > 0).all()
+        step = restored.detach() - 0.05 * before[name].detach() * slope / slope.square().sum()
+        assert guidance(step, truth)[name] < before[name]
+    assert all(p.grad is None and not p.requires_grad for p in guidance.network.parameters())  # type: ignore[attr-defined]
+
+
+def test_the_truth_gets_no_gradient(guidance: EmbeddingLoss) -> None:
+    truth = crops(0).requires_grad_(True)
+    assert not any(value.requires_grad for value in guidance(crops(1), truth).values())
