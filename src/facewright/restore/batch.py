@@ -182,7 +182,8 @@ class _Pipeline:
                 write_atomically(task.beside("-compare.jpg", origin), encode(sheet, format="jpeg", quality=90))
             if writing.save_faces:
                 for face in restoration.faces:
-                    self._save_face(task, face, origin)
+                    if face.crop is not None:
+                        self._save_face(task, face, origin)
             if self.journal is not None and task.source is not None:
                 self.journal.writing(task.source, target, data, report)
             write_atomically(target, data)

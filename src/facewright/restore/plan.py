@@ -27,7 +27,7 @@ class Task:
 
     @property
     def to_stream(self) -> bool:
-        return self.stem is None and self.target is None
+        return self.problem is None and self.stem is None and self.target is None
 
     def target_for(self, origin: Origin) -> Path:
         if self.target is not None:
@@ -115,10 +115,28 @@ def _task(source: Path | None, below: Path, problem: FacewrightError | None, out
 
 def _refuse_collisions(tasks: list[Task], in_place: bool) -> None:
     sources = {task.source.resolve() for task in tasks if task.source is not None}
+    taken: dict[Path, Task] = {}
     for task in tasks:
-        if task.target is not None and not in_place and task.target.resolve() in sources:
+        if in_place or (target := _expected(task)) is None:
+            continue
+        if target in sources:
             raise UsageError(
-                f"{task.target} is one of the photos to restore",
+                f"{target} is one of the photos to restore",
                 "an original is never overwritten unasked",
                 "choose another --output, or add --in-place",
             )
+        if target in taken:
+            raise UsageError(
+                f"{task.name} and {taken[target].name} would both become {target}",
+                "one would overwrite the other",
+                "restore them into different folders",
+            )
+        taken[target] = task
+
+
+def _expected(task: Task) -> Path | None:
+    """Where the result will be, as far as the source's name tells what it is."""
+    if task.problem is not None or task.to_stream:
+        return None
+    source = task.source or Path("stdin")
+    return task.target_for(Origin(format=READABLE.get(source.suffix.lower(), "PNG"), path=source)).resolve()

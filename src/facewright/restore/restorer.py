@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.errors import InputError, ModelError
+from facewright.errors import InputError, ModelError, UsageError
 from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, match_colour, misfit, paste, select, similarity
 from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
@@ -56,7 +56,7 @@ class Restorer:
 
     def __init__(self, settings: Settings | None = None, /, *, detector: Detector | None = None, **choices: Any) -> None:
         self.settings = settings or Settings(**choices)
-        self.device = torch.device(_device(self.settings.device))
+        self.device = _device(self.settings.device)
         self.dtype = _dtype(self.settings.precision, self.device)
         model = load_model(self.settings.model, device=self.device)
         if model.architecture != "gfpgan":
@@ -114,7 +114,7 @@ class Restorer:
         """Put the restored faces back into a copy of the photo."""
         photo, notes = job.original, []
         if self.settings.aligned:
-            pixels = _as_levels(_pasted_crop(job.faces[0]), photo)
+            pixels = self._whole(job.faces[0], photo)
         else:
             pixels = self._canvas(photo)
             for face in job.waiting:
@@ -192,6 +192,23 @@ class Restorer:
         replacing = None if self.settings.background == "none" and self.settings.upscale != 1 else _cropped(face)
         paste(pixels, _restored(face), affine, mask * np.float32(face.strength), replacing=replacing)
 
+    def _whole(self, face: FaceResult, photo: Photo) -> NDArray[Any]:
+        """An aligned photo with the network's changes, at its own size times --upscale."""
+        pixels = photo.pixels
+        if self.settings.upscale != 1:
+            width, height = int(photo.width * self.settings.upscale), int(photo.height * self.settings.upscale)
+            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LANCZOS4))
+        if face.action == "left alone":
+            return np.array(pixels)
+        change = np.float32(face.strength) * (_restored(face) - _cropped(face))
+        shrinking = min(pixels.shape[:2]) < self.size
+        size = (pixels.shape[1], pixels.shape[0])
+        change = np.asarray(cv2.resize(change, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC), np.float32)
+        if photo.is_grey:
+            change = change @ np.array([0.299, 0.587, 0.114], np.float32)
+        levels = np.iinfo(pixels.dtype).max
+        return np.asarray(np.clip(np.rint(pixels + change * np.float32(levels)), 0, levels).astype(pixels.dtype))
+
     def _aligned(self, photo: Photo) -> FaceResult:
         from facewright.faces import Face
         from facewright.faces.align import TEMPLATE
@@ -223,18 +240,6 @@ def _as_photo(photo: str | Path | Photo | NDArray[Any]) -> Photo:
     return read(Path(photo))
 
 
-def _pasted_crop(face: FaceResult) -> Image:
-    if face.action == "left alone":
-        return _cropped(face)
-    return np.asarray(_cropped(face) + np.float32(face.strength) * (_restored(face) - _cropped(face)), np.float32)
-
-
-def _as_levels(picture: Image, photo: Photo) -> NDArray[Any]:
-    levels = np.iinfo(photo.pixels.dtype).max
-    whole = np.clip(np.rint(picture * levels), 0, levels).astype(photo.pixels.dtype)
-    return np.asarray(cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY)) if photo.is_grey else whole
-
-
 def _cropped(face: FaceResult) -> Image:
     assert face.crop is not None
     return face.crop
@@ -245,12 +250,15 @@ def _restored(face: FaceResult) -> Image:
     return face.restored
 
 
-def _device(name: str) -> str:
+def _device(name: str) -> torch.device:
     if name != "auto":
-        return name
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise UsageError(f"there is no device {name!r}", what_to_do="use auto, cpu, cuda or mps") from None
     if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
