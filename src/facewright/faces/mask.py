@@ -35,26 +35,31 @@ def ellipse_mask(size: int = TEMPLATE_SIZE) -> Mask:
     return _cleared(_smoothstep((1 - outer) / np.maximum(inner - outer, 1e-6)))
 
 
-def hull_mask(landmarks_in_crop: Points, size: int = TEMPLATE_SIZE, *, feather: float = 0.12) -> Mask:
-    """The hull of the face that five points imply, also of a turned one, with a smooth feather.
+def hull_mask(landmarks_in_crop: Points, size: int = TEMPLATE_SIZE, *, feather: float = 0.11) -> Mask:
+    """The outline of the face that five points imply, with a smooth feather; it follows a face that is turned to a side.
 
     landmarks_in_crop: 5 x 2 in crop pixels. feather: width of the soft edge, as a part of `size`.
     """
     left_eye, right_eye, nose, left_mouth, right_mouth = np.asarray(landmarks_in_crop, np.float64)
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
     down = mouth - eyes
-    across = np.array([down[1], -down[0]]) * 0.95  # as far as an upright frontal face is from its centre line to its cheek
+    across = np.array([down[1], -down[0]])  # to the right, as long as the eyes are above the mouth
+    # a face turned to the right shows its nose there, less of its right cheek and more of its left one
+    turned = float((nose - (eyes + mouth) / 2) @ across / max(float(across @ across), 1e-9))
+    left, right = (across * np.clip(0.78 * (1 + side * turned), 0.4, 1.15) for side in (1, -1))
     outline = [
-        eyes - 1.15 * down,
-        eyes - 0.85 * down - 0.75 * across,
-        eyes - 0.85 * down + 0.75 * across,
-        left_eye - 0.62 * across,
-        right_eye + 0.62 * across,
-        left_mouth - 0.62 * across,
-        right_mouth + 0.62 * across,
-        mouth + 0.62 * down - 0.5 * across,
-        mouth + 0.62 * down + 0.5 * across,
-        mouth + 0.85 * down,
+        eyes - 1.2 * down,
+        eyes - 0.95 * down - left,
+        eyes - 0.95 * down + right,
+        left_eye - 0.35 * down - left,
+        right_eye - 0.35 * down + right,
+        left_mouth - 0.2 * down - left,
+        right_mouth - 0.2 * down + right,
+        left_mouth + 0.35 * down - 0.75 * left,
+        right_mouth + 0.35 * down + 0.75 * right,
+        mouth + 0.75 * down - 0.5 * left,
+        mouth + 0.75 * down + 0.5 * right,
+        mouth + 0.92 * down,
         nose,
     ]
     hull = cv2.convexHull(np.array(outline, np.float32))
@@ -63,7 +68,7 @@ def hull_mask(landmarks_in_crop: Points, size: int = TEMPLATE_SIZE, *, feather: 
     mask[[0, -1]] = mask[:, [0, -1]] = 0
     inside = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,)), cv2.DIST_L2, 5)[1:-1, 1:-1]
     soft = _smoothstep(inside / (feather * size))
-    return _cleared(cv2.GaussianBlur(soft, (0, 0), feather * size / 8))
+    return _cleared(cv2.GaussianBlur(soft, (0, 0), feather * size / 6))
 
 
 def parsed_mask(labels: NDArray[Any], size: int, classes: tuple[int, ...] = PASTED_CLASSES) -> Mask:

@@ -128,13 +128,17 @@ def test_masks_are_nothing_at_the_border_and_all_on_the_face(size: int) -> None:
         assert np.abs(np.diff(mask, axis=0)).max() < 16 / size  # a feather, not an edge
 
 
-def test_the_hull_follows_a_turned_face() -> None:
+def test_the_hull_leaves_the_hidden_cheek_of_a_turned_face() -> None:
+    """A face that looks to the right ends soon after its nose and reaches back to the left; mirrored, the other way round."""
     turned = TEMPLATE.copy()
     turned[:, 0] = 256 + (TEMPLATE[:, 0] - 256) * 0.6 + np.array([0, 0, 60, 25, 25])
-    weights = hull_mask(turned, 512)
-    frontal = hull_mask(TEMPLATE, 512)
-    x = np.arange(512)
-    assert (weights.sum(axis=0) * x).sum() / weights.sum() > (frontal.sum(axis=0) * x).sum() / frontal.sum() + 5
+    row = hull_mask(turned)[290]
+    inside = np.flatnonzero(row > 0.5)
+    frontal = np.flatnonzero(hull_mask(TEMPLATE)[290] > 0.5)
+    nose = turned[2, 0]
+    assert inside[-1] - nose < 0.6 * (frontal[-1] - TEMPLATE[2, 0]) and nose - inside[0] > TEMPLATE[2, 0] - frontal[0]
+    mirrored = np.stack([511 - turned[[1, 0, 2, 4, 3], 0], turned[[1, 0, 2, 4, 3], 1]], axis=1)
+    assert np.abs(hull_mask(mirrored)[:, ::-1] - hull_mask(turned)).max() < 0.05
 
 
 def test_the_seam_measure_sees_a_hard_edge_and_no_feather() -> None:
