@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import glob
+import os
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facewright.errors import FacewrightError, InputError, UsageError
 from facewright.media import READABLE, Origin, default_suffix
+from facewright.media.formats import format_named
 
 SUFFIX = "-restored"
+COMPARE = "-compare.jpg"
+FACES = "-faces"
 STREAM = "-"
 
 
 @dataclass(frozen=True)
 class Task:
     """One photo. source: None is standard input. stem: the target without its suffix, which follows from what the photo is;
-    target: the whole path where the person named it. Both None: standard output. problem: why there is nothing to do."""
+    target: the whole path where the person named it. Both None: standard output. problem: why there is nothing to do. in_place: target is
+    the source, and may be replaced."""
 
     name: str
     source: Path | None
     stem: Path | None = None
     target: Path | None = None
     problem: FacewrightError | None = None
+    in_place: bool = False
 
     @property
     def to_stream(self) -> bool:
@@ -35,73 +42,144 @@ class Task:
         assert self.stem is not None
         return self.stem.with_name(self.stem.name + default_suffix(origin))
 
+    def may_become(self, path: Path) -> bool:
+        """Whether `path` is where the result goes, or would go for some origin."""
+        if self.target is not None:
+            return path.resolve() == self.target.resolve()
+        return self.stem is not None and path.with_suffix("").resolve() == self.stem.resolve()
+
     def beside(self, ending: str, origin: Origin) -> Path:
         """A companion of the result: old-restored.jpg has old-restored-compare.jpg."""
         target = self.target_for(origin)
-        return target.with_name(target.stem + ending)
+        # in place too, so that a later run over the folder knows it for what it is
+        return target.with_name(target.stem + (SUFFIX if self.in_place else "") + ending)
 
 
 def plan(photos: Sequence[str], output: str | None = None, *, recursive: bool = False, in_place: bool = False) -> list[Task]:
     """Tasks for files, folders, globs and "-".
 
     output None: beside each photo, "old-restored.jpg"; a folder (there, or ending in a slash, or several photos): same names in it, with
-    the structure below a named folder kept; else the file to write; "-" is standard output.
-    Raises UsageError where the wishes contradict each other or two photos would get one target. A path without photos becomes a Task
-    with a `problem`, so that the rest of a batch is done.
+    the structure below a named folder kept; else the file to write; "-" is standard output. Photos of one name and several formats
+    (a.bmp, a.png) have their format in the result's name. A photo named twice is restored once. What earlier runs made of a photo is
+    no photo to restore unless it is named alone; nor are hidden files, nor an output folder inside the folder that is read.
+    Raises UsageError where the wishes contradict each other, a result would overwrite an original, or two would get one target. A path
+    without photos becomes a Task with a `problem`, so that the rest of a batch is done.
     """
     if in_place and output is not None:
         raise UsageError("--in-place and --output contradict each other", what_to_do="give one of them")
-    found = [each for text in photos for each in _find(text, recursive)]
-    many = len(found) > 1 or any(Path(text).is_dir() for text in photos)
-    if many and (output == STREAM or any(source is None for source, _, _ in found)):
+    found = _once([each for text in photos for each in _find(text, recursive, output)], in_place)
+    many = len(found) > 1 or any(Path(each.text).is_dir() for each in found)
+    if many and (output == STREAM or any(each.source is None for each in found)):
         raise UsageError("standard input and output carry one photo", f"{len(found)} photos are given", "name a folder with --output")
-    tasks = [_task(source, below, problem, output, many, in_place) for source, below, problem in found]
-    _refuse_collisions(tasks, in_place)
+    if many and output is not None and Path(output).is_file():
+        raise UsageError(f"{output} is a file", f"{len(found)} photos are given", "name a folder with --output")
+    tasks = _told_apart([_task(each, output, many, in_place) for each in found])
+    _refuse_overwriting(tasks)
     return tasks
 
 
-def _find(text: str, recursive: bool) -> list[tuple[Path | None, Path, FacewrightError | None]]:
-    """(source, name below the given folder, problem)."""
+@dataclass(frozen=True)
+class _Found:
+    """text: as the person gave it; below: the photo's path below the folder that was given, or its name."""
+
+    text: str
+    source: Path | None
+    below: Path
+    problem: FacewrightError | None = None
+
+
+def _find(text: str, recursive: bool, output: str | None) -> list[_Found]:
     if text == STREAM:
-        return [(None, Path("stdin"), None)]
+        return [_Found(text, None, Path("stdin"))]
     path = Path(text)
-    if path.is_dir():
-        inside = sorted(path.rglob("*") if recursive else path.iterdir())
-        photos = [each for each in inside if each.suffix.lower() in READABLE and each.is_file() and not _is_result(each)]
-        if photos:
-            return [(each, each.relative_to(path), None) for each in photos]
-        deeper = "" if recursive else ", or add --recursive to look into its folders"
-        return [
-            (
-                path,
-                Path(path.name),
-                InputError(f"no photos in {text}", "it holds no file with a picture's suffix", f"name another folder{deeper}"),
-            )
-        ]
-    if not path.exists() and any(sign in text for sign in "*?["):
-        matches = sorted(glob.glob(text, recursive=True))
-        if not matches:
-            return [(path, Path(text), InputError(f"nothing matches {text}", what_to_do="check the pattern"))]
-        return [each for match in matches if not _is_result(Path(match)) for each in _find(match, recursive)]
-    return [(path, Path(path.name), None)]
+    try:
+        if path.is_dir():
+            return _in_folder(text, path, recursive, output)
+        if not path.exists() and any(sign in text for sign in "*?["):
+            return _matching(text, recursive, output)
+    except OSError as problem:
+        return [_Found(text, path, Path(path.name), InputError(f"cannot read {text}", problem.strerror or str(problem)))]
+    return [_Found(text, path, Path(path.name))]
+
+
+def _in_folder(text: str, path: Path, recursive: bool, output: str | None) -> list[_Found]:
+    inside = [each.relative_to(path) for each in sorted(path.rglob("*") if recursive else path.iterdir())]
+    results = None if output in (None, STREAM) else Path(str(output)).resolve()
+    if results is not None and path.resolve() not in results.parents:
+        results = None  # elsewhere, or this very folder
+    photos = [
+        below
+        for below in inside
+        if below.suffix.lower() in READABLE
+        and not any(part.startswith(".") for part in below.parts)
+        and (path / below).is_file()
+        and not _is_result(path / below)
+        and (results is None or results not in (path / below).resolve().parents)
+    ]
+    if photos:
+        return [_Found(text, path / below, below) for below in photos]
+    deeper = "" if recursive else ", or add --recursive to look into its folders"
+    problem = InputError(f"no photos in {text}", "it holds no file with a picture's suffix", f"name another folder{deeper}")
+    return [_Found(text, path, Path(path.name), problem)]
+
+
+def _matching(text: str, recursive: bool, output: str | None) -> list[_Found]:
+    matches = sorted(glob.glob(text, recursive=True))
+    found = [each for match in matches if not _is_result(Path(match)) for each in _find(match, recursive, output)]
+    if found:
+        return found
+    why = "only results of earlier runs do" if matches else ""
+    return [_Found(text, Path(text), Path(text), InputError(f"nothing matches {text}", why, "check the pattern"))]
+
+
+def _originals(path: Path) -> list[Path]:
+    """What a result may be made from, by its name: old-restored.jpg, old-restored-compare.jpg and old-restored-faces/ from old.*."""
+    if path.parent.name.endswith(SUFFIX + FACES):
+        path = path.parent.with_name(path.parent.name.removesuffix(FACES) + ".jpg")
+    if path.name.endswith(SUFFIX + COMPARE):
+        path = path.with_name(path.name.removesuffix(COMPARE) + ".jpg")
+    if not path.stem.endswith(SUFFIX):
+        return []
+    name = path.stem.removesuffix(SUFFIX)
+    suffixes = {path.suffix, *READABLE, *(suffix.upper() for suffix in READABLE)}
+    originals = [path.with_name(name + suffix) for suffix in suffixes]
+    base, _, format = name.rpartition("-")
+    # one of several formats of one name
+    return [*originals, *(path.with_name(base + suffix) for suffix in suffixes if base and suffix[1:].lower() == format)]
 
 
 def _is_result(path: Path) -> bool:
     """old-restored.jpg beside old.jpg was written by an earlier run."""
-    if not path.stem.endswith(SUFFIX):
-        return False
-    original = path.stem.removesuffix(SUFFIX)
-    return any(path.with_name(original + suffix).exists() for suffix in {path.suffix, *READABLE})
+    return any(original.exists() for original in _originals(path))
 
 
-def _task(source: Path | None, below: Path, problem: FacewrightError | None, output: str | None, many: bool, in_place: bool) -> Task:
+def _once(found: list[_Found], in_place: bool) -> list[_Found]:
+    """Each photo once, and no result beside its original: a shell's *.jpg names both."""
+
+    def identity(path: Path) -> str:
+        return os.path.realpath(path) if in_place else os.path.abspath(path)
+
+    sources = {identity(each.source) for each in found if each.source is not None}
+    seen: set[str | None] = set()
+    kept = []
+    for each in found:
+        key = None if each.source is None else identity(each.source)
+        made = each.source is not None and any(identity(original) in sources for original in _originals(each.source))
+        if key not in seen and not made:
+            kept.append(each)
+        seen.add(key)
+    return kept
+
+
+def _task(found: _Found, output: str | None, many: bool, in_place: bool) -> Task:
+    source, below = found.source, found.below
     name = STREAM if source is None else str(source)
-    if problem is not None:
-        return Task(name, source, problem=problem)
+    if found.problem is not None:
+        return Task(name, source, problem=found.problem)
     if in_place:
         if source is None:
             raise UsageError("standard input cannot be restored in place", what_to_do="leave out --in-place")
-        return Task(name, source, target=source)
+        return Task(name, source, target=source, in_place=True)
     if output == STREAM or (output is None and source is None):
         return Task(name, source)
     if output is None:
@@ -110,33 +188,60 @@ def _task(source: Path | None, below: Path, problem: FacewrightError | None, out
     folder = Path(output)
     if many or folder.is_dir() or output.endswith(("/", "\\")):
         return Task(name, source, stem=folder / below.parent / below.stem)
-    return Task(name, source, target=folder) if folder.suffix else Task(name, source, stem=folder)
+    if folder.suffix:
+        format_named(folder.suffix)  # before the work, not after it
+        return Task(name, source, target=folder)
+    return Task(name, source, stem=folder)
 
 
-def _refuse_collisions(tasks: list[Task], in_place: bool) -> None:
-    sources = {task.source.resolve() for task in tasks if task.source is not None}
-    taken: dict[Path, Task] = {}
+def _told_apart(tasks: list[Task]) -> list[Task]:
+    """Results, and what is written beside them, under names of their own."""
+    same: defaultdict[str, list[Task]] = defaultdict(list)
     for task in tasks:
-        if in_place or (target := _expected(task)) is None:
+        if task.stem is not None:
+            same[_key(task.stem)].append(task)
+    named = [_with_format(task) if task.stem is not None and len(same[_key(task.stem)]) > 1 else task for task in tasks]
+    owners: dict[str, Task] = {}
+    for task in named:
+        if task.stem is None:
             continue
-        if target in sources:
+        other = owners.setdefault(_key(task.stem), task)
+        if other is not task:
             raise UsageError(
-                f"{target} is one of the photos to restore",
-                "an original is never overwritten unasked",
-                "choose another --output, or add --in-place",
+                f"{other.name} and {task.name} would both become {task.stem}",
+                "one result would overwrite the other",
+                "restore one folder at a time, or name the folder that holds both and add --recursive",
             )
-        if target in taken:
-            raise UsageError(
-                f"{task.name} and {taken[target].name} would both become {target}",
-                "one would overwrite the other",
-                "restore them into different folders",
-            )
-        taken[target] = task
+    return named
 
 
-def _expected(task: Task) -> Path | None:
-    """Where the result will be, as far as the source's name tells what it is."""
-    if task.problem is not None or task.to_stream:
-        return None
-    source = task.source or Path("stdin")
-    return task.target_for(Origin(format=READABLE.get(source.suffix.lower(), "PNG"), path=source)).resolve()
+def _with_format(task: Task) -> Task:
+    """a.bmp becomes a-bmp.png, or a-bmp-restored.png."""
+    assert task.stem is not None
+    if task.source is None or not task.source.suffix:
+        return task
+    name = task.stem.name.removesuffix(SUFFIX)
+    return replace(task, stem=task.stem.with_name(f"{name}-{task.source.suffix[1:].lower()}{task.stem.name[len(name) :]}"))
+
+
+def _key(path: Path) -> str:
+    return os.path.normcase(os.path.realpath(path))
+
+
+def _refuse_overwriting(tasks: list[Task]) -> None:
+    sources = {_key(task.source) for task in tasks if task.source is not None}
+    for task in tasks:
+        if task.problem is not None or task.to_stream or task.in_place or task.source is None:
+            continue
+        # what the file really is shows only when it is read; the batch looks again then
+        likely = Origin(format=READABLE.get(task.source.suffix.lower(), "PNG"), path=task.source)
+        if _key(target := task.target_for(likely)) in sources:
+            raise overwrites(target)
+
+
+def overwrites(target: Path) -> UsageError:
+    return UsageError(
+        f"{target} is one of the photos to restore",
+        "an original is never overwritten unasked",
+        "choose another --output, or add --in-place",
+    )

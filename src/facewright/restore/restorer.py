@@ -147,7 +147,7 @@ class Restorer:
                 continue
             if limit is not None and face.identity > limit:
                 self._hold_back(face, limit)
-            if face.action != "left alone" and (words := judge.identity_words(face.identity, face.strength)):
+            if face.strength > 0 and (words := judge.identity_words(face.identity, face.strength)):
                 face.because(words)
             if face.pixels > 1.5 * self.size:
                 face.because(f"larger than the model's {self.size} px: its finest detail is the photo's own")
@@ -176,7 +176,7 @@ class Restorer:
     def _canvas(self, photo: Photo) -> NDArray[Any]:
         """The photo at its output size; at --upscale 1 every pixel as it was."""
         if self.settings.upscale == 1:
-            return photo.pixels.copy()
+            return np.array(photo.pixels)
         width, height = int(photo.width * self.settings.upscale), int(photo.height * self.settings.upscale)
         if self.settings.background == "none":
             return np.zeros((height, width, *photo.pixels.shape[2:]), photo.pixels.dtype)
