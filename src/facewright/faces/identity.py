@@ -33,4 +33,5 @@ class Identity:
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Euclidean distances of crops a and b, N x 3 x S x S each: N values, 0 = the same; under 0.6 the same person."""
-        return (self.embed(a) - self.embed(b)).norm(dim=1)
+        distances: Tensor = (self.embed(a) - self.embed(b)).norm(dim=1)
+        return distances

@@ -72,6 +72,7 @@ class GfpganSettings:
         default_factory=lambda: {"pixel": 1.0, "pyramid": 0.3, "perceptual": 0.3, "identity": 1.0, "adversarial": 0.05}
     )
     pyramid_until: int = 50_000
+    guidance_every: int = 1
     taps: tuple[int, ...] = (2, 6, 9)
     whole_taps: tuple[int, ...] = (0, 2)
     # data
@@ -170,8 +171,9 @@ class GfpganRecipe:
         losses = {"pixel": F.l1_loss(restored, batch.clean)}
         if engine.step < s.pyramid_until:
             losses["pyramid"] = pyramid_l1([rgb.float() for rgb in pyramid], batch.clean)
-        with engine.autocast():
-            losses |= self.guidance(restored, batch.clean)
+        if engine.step % s.guidance_every == 0:
+            with engine.autocast():
+                losses |= self.guidance(restored, batch.clean)
         real, fake = self._crops(batch.clean, restored)
         if adversarial:
             with engine.autocast():
@@ -271,7 +273,8 @@ def _check_channels(name: str, channels: tuple[int, ...], size: int) -> None:
 def _groups(generator: GFPGAN, part: float) -> list[dict[str, Any]]:
     """Parameters by learning rate: scales multiply from level to level, so at the rate of the others the picture explodes."""
     multiplies = re.compile(r"condition_scale|modulation|final_linear|constant_input")
-    slow, fast = [], []
+    slow: list[nn.Parameter] = []
+    fast: list[nn.Parameter] = []
     for name, parameter in generator.named_parameters():
         (slow if multiplies.search(name) else fast).append(parameter)
     return [{"params": fast, "part": 1.0}, {"params": slow, "part": part}]
