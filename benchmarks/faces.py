@@ -2,15 +2,19 @@
 
     python benchmarks/faces.py                    # 2 and 24 MP, 1, 5 and 20 faces: a Markdown table
     python benchmarks/faces.py --megapixels 24 --faces 1
+    python benchmarks/faces.py --recall           # what is found in real photos, and how small; needs the data folder
 
 Each figure comes from a fresh process with one thread: the best of a few runs, and how far the resident memory rose above what it was
 before. The photo is made of the astronaut portrait of scikit-image (NASA, public domain). The rival, `paste_full_frame`, does what the
 published helper does at upscale 1 with its plain mask: every step on the whole photo. Both paste the same crops.
+
+The data folder is that of FACEWRIGHT_DATA, else `../shared/data` beside the repository.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import resource
@@ -33,8 +37,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=int, nargs="+", default=[2, 24], choices=SHAPES)
     parser.add_argument("--faces", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--recall", action="store_true")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.recall:
+        report_recall(Path(os.environ.get("FACEWRIGHT_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"))
+        return
     if arguments.case:
         print(json.dumps(measure(*json.loads(arguments.case))))
         return
@@ -164,6 +172,57 @@ def paste_full_frame(photo: np.ndarray, faces: list[np.ndarray], affines: list[n
         soft = cv2.GaussianBlur(centre, (edge * 2 + 1, edge * 2 + 1), 0)[:, :, None]
         canvas = soft * face_part + (1 - soft) * canvas
     return np.asarray(canvas).astype(np.uint8)
+
+
+def report_recall(data: Path) -> None:
+    """Counts against the manifest of whole photos; aligned crops of people, shrunk, on grey."""
+    from facewright.faces import Face, load_detector
+    from facewright.media import read
+
+    detector = load_detector()
+    print("| photo | seen | found |\n|---|---|---|")
+    seen = found = extra = 0
+    for line in rows_of(data / "photos"):
+        count, wanted = len(detector.detect(read(data / "photos" / line["file"]).pixels)), int(line["faces"])
+        seen, found, extra = seen + wanted, found + min(count, wanted), extra + max(0, count - wanted)
+        if count != wanted:
+            print(f"| {line['file']} | {wanted} | {count} |")
+    print(f"| all {len(rows_of(data / 'photos'))} | {seen} | {found}, and {extra} more than were counted |")
+
+    people = [line for line in rows_of(data / "faces") if float(line["inside"]) > 0.97]
+    chosen = [people[i] for i in np.random.default_rng(1).permutation(len(people))[:160]]
+
+    def look(line: dict[str, str], eyes: float) -> tuple[list[Face], np.ndarray]:
+        crop = read(data / "faces" / line["file"]).pixels
+        side = round(eyes / np.linalg.norm(TEMPLATE_EYES) * 512)
+        photo = np.full((side + 80, side + 100, 3), 128, np.uint8)
+        photo[30 : 30 + side, 40 : 40 + side] = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+        points = np.array([[float(line[f"{name}_{axis}"]) for axis in "xy"] for name in ("leye", "reye", "nose", "lmouth", "rmouth")])
+        return detector.detect(photo), (points + 0.5) * side / len(crop) - 0.5 + [40, 30]
+
+    print("\n| eyes apart, pixels | found of 160 | false | error of the points, in eye distances (median) |\n|---|---|---|---|")
+    for eyes in (5, 6, 7, 8, 10, 13, 16, 40):
+        hits, false, errors = 0, 0, []
+        for line in chosen:
+            faces, points = look(line, eyes)
+            near = [face for face in faces if np.linalg.norm(face.landmarks.mean(axis=0) - points.mean(axis=0)) < eyes]
+            hits, false = hits + bool(near), false + len(faces) - bool(near)
+            errors += [((face.landmarks - points) ** 2).sum(axis=1).mean() ** 0.5 / eyes for face in near[:1]]
+        print(f"| {eyes} | {hits} | {false} | {np.median(errors):.3f} |")
+
+    print("\n| group, eyes 8 pixels apart | found |\n|---|---|")
+    fair = [line for line in rows_of(data / "faces") if line["split"] == "fair"]
+    for group in sorted({line["group"] for line in fair}):
+        these = [line for line in fair if line["group"] == group]
+        print(f"| {group or 'not said'} | {sum(len(look(line, 8)[0]) == 1 for line in these)} of {len(these)} |")
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+TEMPLATE_EYES = np.array([125.9, 0.2])
 
 
 def timed(work: Callable[[], object], times: int = 3) -> dict[str, float]:

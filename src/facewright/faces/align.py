@@ -10,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewright.faces.warp import Affine, Border, Pixels, Points, transform, warp
-from facewright.faces.warp import finer as finer
-from facewright.faces.warp import resized as resized
-from facewright.faces.warp import scale_of as scale_of
 
 Crop = NDArray[np.float32]
 
