@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Restoration", "Restorer", "__version__", "load_model", "restore"]
 
-_HOME = {"Restoration": "facewright.restore", "Restorer": "facewright.restore", "restore": "facewright.restore", "load_model": "facewright.weights"}
+_HOME = {
+    "Restoration": "facewright.restore",
+    "Restorer": "facewright.restore",
+    "restore": "facewright.restore",
+    "load_model": "facewright.weights",
+}
 
 
 def __getattr__(name: str) -> Any:
