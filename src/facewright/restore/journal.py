@@ -18,7 +18,7 @@ from typing import Any
 from facewright.errors import InputError, OutputError
 
 BEGINNING = '{"source": '
-"""Of every line: what tells a torn first line from a file that is something else."""
+"""Of every line: tells torn lines from a file that is something else."""
 PARTS = {"source", "bytes", "mtime_ns", "target", "state", "settings", "report"}
 
 
@@ -101,15 +101,16 @@ class Journal:
 
     def _read(self, text: str) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
-        for line in text.splitlines():
+        lines = text.splitlines()
+        for line in lines:
             try:
                 entry = json.loads(line)
             except ValueError:
                 continue
             if isinstance(entry, dict) and entry.keys() >= PARTS and (entry["state"] == "done" or "sha256" in entry):
                 entries[entry["source"]] = entry
-        torn = text[: len(BEGINNING)] == BEGINNING[: len(text)]
-        if text and not entries and not torn:
+        torn = all(BEGINNING.startswith(line[: len(BEGINNING)]) for line in lines)
+        if not entries and not torn:
             raise InputError(f"{self.path} is not a journal of a restore", "no line of it can be read", "name another file with --journal")
         return entries
 

@@ -68,10 +68,10 @@ def plan(photos: Sequence[str], output: str | None = None, *, recursive: bool = 
     if in_place and output is not None:
         raise UsageError("--in-place and --output contradict each other", what_to_do="give one of them")
     found = _once([each for text in photos for each in _find(text, recursive, output)], in_place)
-    many = len(found) > 1 or any(Path(each.text).is_dir() for each in found)
+    many = len(found) > 1 or any(os.path.isdir(each.text) for each in found)
     if many and (output == STREAM or any(each.source is None for each in found)):
         raise UsageError("standard input and output carry one photo", f"{len(found)} photos are given", "name a folder with --output")
-    if many and output is not None and Path(output).is_file():
+    if many and output is not None and os.path.isfile(output):
         raise UsageError(f"{output} is a file", f"{len(found)} photos are given", "name a folder with --output")
     tasks = _told_apart([_task(each, output, many, in_place) for each in found])
     _refuse_overwriting(tasks)
@@ -93,9 +93,9 @@ def _find(text: str, recursive: bool, output: str | None) -> list[_Found]:
         return [_Found(text, None, Path("stdin"))]
     path = Path(text)
     try:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path's, os.path's questions have an answer for every text
             return _in_folder(text, path, recursive, output)
-        if not path.exists() and any(sign in text for sign in "*?["):
+        if not os.path.exists(path) and any(sign in text for sign in "*?["):
             return _matching(text, recursive, output)
     except OSError as problem:
         return [_Found(text, path, Path(path.name), InputError(f"cannot read {text}", problem.strerror or str(problem)))]
@@ -112,7 +112,7 @@ def _in_folder(text: str, path: Path, recursive: bool, output: str | None) -> li
         for below in inside
         if below.suffix.lower() in READABLE
         and not any(part.startswith(".") for part in below.parts)
-        and (path / below).is_file()
+        and os.path.isfile(path / below)
         and not _is_result(path / below)
         and (results is None or results not in (path / below).resolve().parents)
     ]
@@ -150,7 +150,7 @@ def _originals(path: Path) -> list[Path]:
 
 def _is_result(path: Path) -> bool:
     """old-restored.jpg beside old.jpg was written by an earlier run."""
-    return any(original.exists() for original in _originals(path))
+    return any(os.path.exists(original) for original in _originals(path))
 
 
 def _once(found: list[_Found], in_place: bool) -> list[_Found]:
@@ -186,7 +186,7 @@ def _task(found: _Found, output: str | None, many: bool, in_place: bool) -> Task
         assert source is not None
         return Task(name, source, stem=source.with_name(source.stem + SUFFIX))
     folder = Path(output)
-    if many or folder.is_dir() or output.endswith(("/", "\\")):
+    if many or os.path.isdir(output) or output.endswith(("/", "\\")):
         return Task(name, source, stem=folder / below.parent / below.stem)
     if folder.suffix:
         format_named(folder.suffix)  # before the work, not after it
