@@ -2,7 +2,7 @@
 
     pip download --no-deps --no-binary :all: face_recognition_models==0.3.0
     tar xzf face_recognition_models-0.3.0.tar.gz
-    python scripts/convert_dlib_embedding.py .../dlib_face_recognition_resnet_model_v1.dat src/facewright/weights/bundled/identity-dlib.safetensors
+    python scripts/convert_dlib_embedding.py --fp32 .../dlib_face_recognition_resnet_model_v1.dat identity-dlib.safetensors
 
 The .dat is dlib's own serialisation: integers are a control byte (low four bits: bytes that follow; high bit: negative) and that many
 little-endian bytes; a tensor is (version 2, samples, k, nr, nc) and raw float32. Layers with weights stand in forward order, each
