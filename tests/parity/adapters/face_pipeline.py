@@ -7,9 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facewright.faces.align import TEMPLATE, THREE_POINT_TEMPLATE, align, inliers, similarity, solve, template
+from facewright.faces.align import PUBLISHED_BORDER, TEMPLATE, THREE_POINT_TEMPLATE, align, inliers, similarity, solve, template
 from facewright.faces.colour import adain, as_grey, is_grey
 from facewright.faces.face import Face
+from facewright.faces.ffhq import crop_ffhq, padded_by_blur, square_inverse
 from facewright.faces.mask import parsed_mask, plain_mask
 from facewright.faces.paste import paste, paste_plain, published_affine
 from facewright.faces.select import select
@@ -18,7 +19,7 @@ from parity.reading import Fixture
 
 
 def handles(fixture: Fixture) -> bool:
-    return step(fixture) in STEPS and not set(fixture.call) & NOT_YET
+    return step(fixture) in STEPS and "draw_box" not in fixture.call and fixture.call.get("shrink_ratio", [1, 1]) == [1, 1]
 
 
 def run(fixture: Fixture) -> None:
@@ -27,9 +28,6 @@ def run(fixture: Fixture) -> None:
 
 def step(fixture: Fixture) -> str:
     return str(fixture.call.get("method") or fixture.call.get("function"))
-
-
-NOT_YET = {"pad_blur", "draw_box"}
 
 
 def picture(fixture: Fixture, name: str = "image") -> np.ndarray:
@@ -56,12 +54,37 @@ def check_similarity(fixture: Fixture) -> None:
 
 def check_align(fixture: Fixture) -> None:
     points, size = template(fixture.arguments["face_size"], tuple(fixture.arguments.get("crop_ratio", (1, 1))))
+    if fixture.call.get("pad_blur"):
+        check_pad_blur(fixture, points)
+        return
     for i, landmarks in enumerate(fixture.input_arrays()["landmarks"]):
         if f"crop_{i}" in fixture.meta["outputs"]:
             affine = similarity(landmarks, points)
             fixture.check(f"affine_{i}", affine)
             crop = align(picture(fixture), affine, size, border=fixture.call.get("border_mode", "constant"), antialias=False)
             fixture.check(f"crop_{i}", crop[..., ::-1] * 255)
+
+
+def check_pad_blur(fixture: Fixture, points: np.ndarray) -> None:
+    (landmarks,) = fixture.input_arrays()["landmarks"].astype(np.float64)
+    padded, moved = padded_by_blur(picture(fixture), landmarks)
+    fixture.check("pad_img", padded[..., ::-1])
+    fixture.check("landmarks_after", [landmarks + moved])
+    affine = similarity(landmarks + moved, points)
+    fixture.check("affine_0", affine)
+    size = fixture.arguments["face_size"]
+    fixture.check("crop_0", warp(padded, affine, (size, size), outside=PUBLISHED_BORDER, antialias=False)[..., ::-1])
+
+
+def check_ffhq(fixture: Fixture) -> None:
+    call, points = fixture.call, fixture.input_arrays()["landmarks"].astype(np.float64)
+    facexlib = call["function"] == "align_crop_face_landmarks"
+    image = picture(fixture) if facexlib else picture(fixture)[..., ::-1].copy()  # NVIDIA's cases are RGB as stored
+    sizes = {"size": call["output_size"], "transform_size": call.get("transform_size")}
+    crop = crop_ffhq(image, points, **sizes, published="facexlib" if facexlib else "nvidia")
+    fixture.check("crop", crop[..., ::-1] if facexlib else crop)
+    if facexlib:
+        fixture.check("inverse", square_inverse(points, call["output_size"]))
 
 
 def check_face(fixture: Fixture) -> None:
@@ -135,6 +158,8 @@ STEPS: dict[str, Any] = {
     "template": check_template,
     "similarity": check_similarity,
     "align": check_align,
+    "align_crop_face_landmarks": check_ffhq,
+    "ffhq": check_ffhq,
     "get_largest_face": check_face,
     "get_center_face": check_face,
     "gray": check_grey,
