@@ -6,7 +6,7 @@
 
 Each figure comes from a fresh process with one thread: the best of a few runs, and how far the resident memory rose above what it was
 before. The photo is made of the astronaut portrait of scikit-image (NASA, public domain). The rival, `paste_full_frame`, does what the
-published helper does at upscale 1 with its plain mask: every step on the whole photo. Both paste the same crops.
+published program does at upscale 1 with its plain mask: every step on the whole photo. Both paste the same crops.
 
 The data folder is that of FACEWRIGHT_DATA, else `../shared/data` beside the repository.
 """

@@ -70,7 +70,7 @@ def paste_plain(
 
 
 def published_affine(affine: Affine, upscale: float, *, face_upscale: float = 1) -> Affine:
-    """crop <- enlarged photo as the published helpers have it; affine: crop <- photo.
+    """crop <- enlarged photo as the published programs have it; affine: crop <- photo.
 
     Half an enlarged pixel too far, and only where they enlarge; not where the crop itself was enlarged by `face_upscale`.
     """
