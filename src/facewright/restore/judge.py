@@ -51,7 +51,8 @@ def identity_words(distance: float, strength: float) -> str | None:
     """A plain warning where the restored face may not be the same person any more, or None."""
     if distance < IDENTITY_WARNING:
         return None
-    gentler = f"try --strength {max(0.2, round(strength * 0.6, 1)):g}, or --max-identity-drift {IDENTITY_WARNING:g}"
+    less = max(0.2, round(strength * 0.6, 1))
+    gentler = f"try {f'--strength {less:g}, or ' if less < strength else ''}--max-identity-drift {IDENTITY_WARNING:g}"
     if distance >= SAME_PERSON:
         return f"may no longer be the same person: identity distance {distance:.2f}, the judge's limit is {SAME_PERSON:g}; {gentler}"
     return f"has drifted from the original face: identity distance {distance:.2f}; {gentler}"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facewright.errors import UsageError
+from facewright.faces.select import parse
 
 DEFAULT_MODEL = "gfpgan-mini"
 
@@ -39,6 +40,7 @@ class Settings:
     batch: int = 8
 
     def __post_init__(self) -> None:
+        parse(self.faces)  # a list that makes no sense is told before anything is loaded or read
         _within("--strength", self.strength, 0, 1)
         _within("--upscale", self.upscale, 1, 8)
         _within("--batch", self.batch, 1, 1024)
@@ -58,7 +60,7 @@ class Settings:
 def _within(name: str, value: float | str, low: float, high: float) -> None:
     try:
         fits = low <= float(value) <= high
-    except ValueError:
+    except (TypeError, ValueError):
         fits = False
     if not fits:
         raise UsageError(f"{name} cannot be {value}", f"it is a number from {low:g} to {high:g}")
