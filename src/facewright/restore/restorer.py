@@ -164,9 +164,14 @@ class Restorer:
         face.left_alone(f"identity distance {drift:.2f} is beyond the limit of {limit:g} at any strength")
         face.identity = 0.0
 
+    def distance(self, a: Image, b: Image) -> float:
+        """`identity[dlib]` of two aligned crops, S x S x 3 RGB in [0, 1]."""
+        first, second = (torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1)[None].to(self.device) * 2 - 1 for x in (a, b))
+        return float(self.identity.distance(first, second))
+
     def _drift(self, face: FaceResult, strength: float) -> float:
-        crop, restored = (torch.from_numpy(x).permute(2, 0, 1)[None].to(self.device) * 2 - 1 for x in (_cropped(face), _restored(face)))
-        return float(self.identity.distance(crop, crop + strength * (restored - crop)))
+        crop = _cropped(face)
+        return self.distance(crop, np.asarray(crop + np.float32(strength) * (_restored(face) - crop), np.float32))
 
     def _affine(self, face: FaceResult) -> NDArray[np.float64]:
         """Network crop <- photo."""
