@@ -20,7 +20,8 @@ test:
 	$(PIP) ".[dev]"
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	# one thread a worker: two workers with two threads each wait for one another on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --durations 15
 
 check:
 	$(BIN)/mypy
