@@ -45,6 +45,7 @@ def after_network(face: FaceResult) -> None:
     face.sharpness = (before, after)
     if before > 1.05 * after and face.identity is not None and face.identity < 0.2:
         face.left_alone("already sharper than the model's picture of it")
+        face.identity = 0.0  # nothing is pasted
 
 
 def identity_words(distance: float, strength: float) -> str | None:

@@ -84,7 +84,8 @@ class Restorer:
         if self.settings.aligned:
             return Job(photo, [self._aligned(photo)], started)
         found = self.detector.detect(photo.pixels)
-        found.sort(key=lambda face: (round(face.centre[1] / max(1.0, face.size)), face.centre[0]))  # as one reads: rows, then columns
+        row = float(np.median([face.size for face in found])) if found else 1.0
+        found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
         chosen = set(select(found, self.settings.faces, photo.pixels.shape))
         faces = []
         for index, face in enumerate(found):
