@@ -67,7 +67,7 @@ def under_faces(shape: tuple[int, ...], told: dict[str, Any]) -> NDArray[np.bool
 
 
 @pytest.fixture(scope="module")
-def album(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], run: Run, model: str) -> Album:
+def album(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], run: Run, tiny_model: Path) -> Album:
     folder = tmp_path_factory.mktemp("album")
     shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     picture = Image.fromarray(portrait)
@@ -91,7 +91,7 @@ def album(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8],
     Image.fromarray(data.coffee()[::2, ::2]).save(folder / "below" / "coffee.png")
     out = tmp_path_factory.mktemp("restored")
     extras = ["--report", out / "page" / "report.html", "--journal", out / "journal.jsonl", "--compare", "--save-faces"]
-    return Album(folder, out, run("restore", folder, "-r", "-o", out, "--model", model, "--json", *extras))
+    return Album(folder, out, run("restore", folder, "-r", "-o", out, "--model", tiny_model, "--json", *extras))
 
 
 LOSSLESS = [
@@ -245,10 +245,10 @@ def test_the_report_tells_of_every_photo(album: Album) -> None:
     )
 
 
-def test_a_second_run_with_the_journal_does_nothing_again(album: Album, call: Run, model: str) -> None:
+def test_a_second_run_with_the_journal_does_nothing_again(album: Album, call: Run, tiny_model: Path) -> None:
     kept = {path: path.stat().st_mtime_ns for path in album.out.rglob("*") if path.is_file() and path.suffix != ".jsonl"}
     extras = ["--journal", album.out / "journal.jsonl", "--compare", "--save-faces"]
-    again = call("restore", album.folder, "-r", "-o", album.out, "--model", model, "--json", *extras)
+    again = call("restore", album.folder, "-r", "-o", album.out, "--model", tiny_model, "--json", *extras)
     assert again.code == 0 and len(again.told) == len(album.ran.told)
     assert all(told["skipped"] for told in again.told.values())
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -374,8 +374,8 @@ def test_an_aligned_crop_is_restored_whole(portrait: NDArray[np.uint8], tmp_path
     assert pixels(tmp_path / "out.png").shape == (200, 200, 3)
 
 
-def test_the_same_seed_gives_the_same_file_alone_and_in_a_batch(album: Album, tmp_path: Path, call: Run, model: str) -> None:
-    assert call("restore", album.folder / "album-page.png", "-o", tmp_path / "alone.png", "--model", model, "--batch", "1").code == 0
+def test_the_same_seed_gives_the_same_file_alone_and_in_a_batch(album: Album, tmp_path: Path, call: Run, tiny_model: Path) -> None:
+    assert call("restore", album.folder / "album-page.png", "-o", tmp_path / "alone.png", "--model", tiny_model, "--batch", "1").code == 0
     assert np.abs(pixels(tmp_path / "alone.png").astype(int) - album.after("album-page.png")).max() <= 1
 
 
@@ -426,7 +426,15 @@ def running(tmp_path: Path, portrait: NDArray[np.uint8], tiny_model: Path) -> It
     for index in range(COUNT):
         Image.fromarray(np.roll(portrait, index, axis=1)).save(folder / f"{index:02d}.png")
     words: list[str | Path] = ["restore", folder, "-o", out, "--model", tiny_model, "--journal", journal, "--json", "--jobs", "1"]
-    process = subprocess.Popen(command(*words), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*words),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that runs tests in the background hands on a SIGINT that is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     batch = Running(process, folder, out, journal, words)
     batch.wait_for(2)
     yield batch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facewright.errors import InputError, UsageError
 from facewright.nets.blocks.frozen import merge_upsampling, up_conv
@@ -35,12 +35,23 @@ def faces(count: int = 2, side: int = 32) -> Tensor:
 
 
 class TestInputSkip:
-    def test_it_starts_by_adding_the_input(self) -> None:
-        with_skip, x = small(input_skip=True), faces()
-        without = small()
+    @pytest.mark.parametrize("fold", [1, 2])
+    def test_it_starts_by_adding_the_input(self, fold: int) -> None:
+        with_skip, without, x = small(input_skip=True, fold=fold), small(fold=fold), faces()
+        for last in (with_skip.condition_scale[-1][2], with_skip.condition_shift[-1][2]):  # type: ignore[index]
+            nn.init.zeros_(last.weight)  # else the input's finest features join here, too
         without.load_state_dict({k: v for k, v in with_skip.state_dict().items() if not k.startswith("input_skip")})
         plain, _ = without(x, randomize_noise=False)
         torch.testing.assert_close(with_skip(x, randomize_noise=False)[0], plain + x)
+
+    def test_the_finest_detail_reaches_the_last_level(self) -> None:
+        """A checkerboard has a mean of 0 over every 2 x 2, so a network that halves first cannot place it."""
+        net, x = small(input_skip=True), faces(1)
+        board = 0.2 * (1 - 2 * ((torch.arange(32)[:, None] + torch.arange(32)) % 2)).float()
+        with torch.no_grad():
+            change = net.encode(x + board)[1][-1] - net.encode(x)[1][-1]
+        correlation = (change * board).mean(dim=(2, 3)).abs() / (change.std(dim=(2, 3)) * board.std() + 1e-9)
+        assert correlation.max() > 0.5
 
     def test_its_keys_tell_that_it_is_there(self) -> None:
         state = small(input_skip=True).state_dict()
@@ -88,11 +99,6 @@ class TestFold:
         assert picture.shape == x.shape and [rgb.shape[-1] for rgb in rgbs] == [16, 32]
         # Channel 4c + 2i + j of the folded picture is colour c at row 2y + i, column 2x + j.
         torch.testing.assert_close(seen[0][:, 4 * 1 + 2 * 1 + 0], x[:, 1, 1::2, 0::2])
-
-    def test_the_input_skip_still_starts_by_adding_the_input(self) -> None:
-        with_skip, without, x = small(fold=2, input_skip=True), small(fold=2), faces()
-        without.load_state_dict({k: v for k, v in with_skip.state_dict().items() if not k.startswith("input_skip")})
-        torch.testing.assert_close(with_skip(x, randomize_noise=False)[0], without(x, randomize_noise=False)[0] + x)
 
     @pytest.mark.parametrize("fold", [0, 3])
     def test_one_that_does_not_divide_the_size_is_refused(self, fold: int) -> None:

@@ -265,7 +265,7 @@ def test_many_photos_do_not_fit_a_file(here: Path) -> None:
         plan(["a.jpg", "b.jpg"], "out.txt")
 
 
-@given(text=st.text(st.characters(exclude_characters="\0"), max_size=40) | st.just("x" * 300))
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40) | st.just("x" * 300))
 def test_no_text_breaks_it(text: str) -> None:
     try:
         tasks = plan([text], "/nonexistent/folder/")
