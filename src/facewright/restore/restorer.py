@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.errors import InputError, ModelError, UsageError
+from facewright.errors import InputError, ModelError
 from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, match_colour, misfit, paste, select, similarity
 from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
@@ -26,6 +26,7 @@ from facewright.restore import judge
 from facewright.restore.result import FaceResult, Restoration
 from facewright.restore.settings import Settings
 from facewright.weights import load_model
+from facewright.weights.device import PRECISIONS, pick_device
 
 Image = NDArray[np.float32]
 
@@ -56,7 +57,7 @@ class Restorer:
 
     def __init__(self, settings: Settings | None = None, /, *, detector: Detector | None = None, **choices: Any) -> None:
         self.settings = settings or Settings(**choices)
-        self.device = _device(self.settings.device)
+        self.device = pick_device(self.settings.device)
         self.dtype = _dtype(self.settings.precision, self.device)
         model = load_model(self.settings.model, device=self.device)
         if model.architecture != "gfpgan":
@@ -256,20 +257,8 @@ def _restored(face: FaceResult) -> Image:
     return face.restored
 
 
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        try:
-            return torch.device(name)
-        except RuntimeError:
-            raise UsageError(f"there is no device {name!r}", what_to_do="use auto, cpu, cuda or mps") from None
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
     """ "auto" is bf16 on CUDA that has it, else fp32: on a processor the same photo must give the same picture everywhere."""
-    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision in named:
-        return named[precision]
+    if precision in PRECISIONS:
+        return PRECISIONS[precision]
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

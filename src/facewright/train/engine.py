@@ -26,10 +26,11 @@ from facewright.errors import FacewrightError, InputError, OutputError, UsageErr
 from facewright.nets.blocks.layout import channels_last
 from facewright.train import checkpoint
 from facewright.train.ema import Ema
+from facewright.weights.device import PRECISIONS, pick_device
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+TRAINS_IN = ("fp32", "bf16")  # fp16 would need its losses scaled
 LEFT_OUT_LIMIT = 10
 """So many steps in a row without a finite gradient are no accident any more: the network has left the numbers it can come back from."""
 
@@ -70,8 +71,8 @@ class RunSettings:
                 raise UsageError(f"run.{name} cannot be {getattr(self, name)}", f"it is at least {low}")
         if not self.clip_norm > 0:
             raise UsageError(f"run.clip_norm cannot be {self.clip_norm:g}", "it is over 0")
-        if self.precision not in ("auto", *PRECISIONS):
-            raise UsageError(f"run.precision cannot be {self.precision!r}", what_to_do=f"use one of: auto, {', '.join(PRECISIONS)}")
+        if self.precision not in ("auto", *TRAINS_IN):
+            raise UsageError(f"run.precision cannot be {self.precision!r}", what_to_do=f"use one of: auto, {', '.join(TRAINS_IN)}")
 
 
 class Recipe(Protocol):
@@ -101,7 +102,7 @@ class Engine:
         self, recipe: Recipe, run: RunSettings, folder: Path, on_step: Callable[[int, dict[str, float]], None] | None = None
     ) -> None:
         self.recipe, self.run_settings, self.folder, self.on_step = recipe, run, folder, on_step
-        self.device = torch.device(pick_device(run.device))
+        self.device = pick_device(run.device)
         self.dtype = pick_dtype(run.precision, self.device)
         self.step = 0
         self._saved_at = -1
@@ -269,19 +270,6 @@ class Engine:
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
-
-
-def pick_device(name: str) -> str:
-    """ "auto" is CUDA, then Apple's MPS, then the CPU. Raises UsageError where there is no such device here."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as problem:
-        raise UsageError(f"cannot train on {name!r}", str(problem).splitlines()[0].rstrip("."), "use run.device=auto") from problem
-    return name
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

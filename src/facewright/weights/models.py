@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from facewright.errors import ModelError, UsageError
+from facewright.errors import ModelError
 from facewright.weights import catalog
+from facewright.weights.device import pick_device
 from facewright.weights.reader import read_metadata, read_state
 from facewright.weights.recogniser import Recognised, open_arguments, recognise
 
@@ -45,7 +46,7 @@ def load_model(
     device that is not there.
     """
     path = catalog.find(name_or_path)
-    device = _device(device)
+    device = pick_device(device)
     state = read_state(path, key=key)
     entry = next((each for each in catalog.entries().values() if each.path == path), None)
     known = _told_beside(path, entry, state) | known
@@ -145,14 +146,3 @@ def _card(path: Path, entry: catalog.Entry | None) -> str:
         return entry.card
     card = path.with_suffix(".md")
     return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise UsageError(f"there is no device {device!r}", what_to_do="use cpu, cuda or mps") from None
-    there = {"cpu": True, "meta": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(chosen.type, True) or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
-        raise UsageError(f"the device {device} is not on this machine", what_to_do="use --device auto or cpu; see: facewright doctor")
-    return chosen
