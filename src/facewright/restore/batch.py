@@ -92,6 +92,8 @@ def restore_all(
                 report.add_failure(outcome.task.name, outcome.error.what, outcome.error.why, outcome.error.what_to_do)
         else:
             successes += 1
+            if report is not None and outcome.skipped:
+                report.add_done_before(outcome.task.name, str(outcome.target))
         on_done(outcome)
 
     todo = []

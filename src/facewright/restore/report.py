@@ -89,6 +89,15 @@ class Report:
             self._counts["failures"] += 1
             self._keep(_failure_section(number, name, what, why, what_to_do))
 
+    def add_done_before(self, name: str, target: str) -> None:
+        """A photo that an earlier run of the same journal restored: named, without its faces."""
+        with self._lock:
+            number = self._next()
+            self._keep(
+                f'<article id="photo{number}"><header><h2>{escape(name)}</h2></header>'
+                f"<p>Restored by an earlier run: {escape(target)}</p></article>\n"
+            )
+
     def write(self) -> None:
         """Write the page, whole or not at all; more may be added and written again. Raises OutputError."""
         head, tail = self._page().split("<!--photos-->")

@@ -290,3 +290,11 @@ def test_the_sheet_shows_a_checkerboard_where_the_photo_is_transparent() -> None
     sheet = compare(restoration(astronaut, astronaut, alpha=hole))
     assert_array_equal(sheet[256:, :512], astronaut[256:])
     assert len(np.unique(sheet[:256, :512].reshape(-1, 3), axis=0)) == 2
+
+
+def test_a_photo_of_an_earlier_run_is_named(tmp_path: Path) -> None:
+    report = Report(tmp_path / "page.html")
+    report.add_done_before("<old>.jpg", "out/old.jpg")
+    report.write()
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;old&gt;.jpg" in page and "Restored by an earlier run: out/old.jpg" in page and "1 photo" in page
