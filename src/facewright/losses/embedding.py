@@ -25,13 +25,21 @@ class EmbeddingLoss:
 
     network: a frozen `DlibEmbedding`; taps: numbers of the residual blocks whose maps are compared.
     whole_taps: the same on the whole crop at its own size (hair, ears, background), early blocks only.
+    shift: both pictures are rolled by up to so many pixels, at random. The embedding subsamples; looked at from a fixed place it
+    rewards patterns that a network aligns with its own grid (seen as dots over the eyes).
     """
 
-    def __init__(self, network: FaceEmbedding, taps: Sequence[int] = (2, 6, 9), whole_taps: Sequence[int] = (0, 2)) -> None:
-        self.network, self.taps, self.whole_taps = network, tuple(taps), tuple(whole_taps)
+    def __init__(
+        self, network: FaceEmbedding, taps: Sequence[int] = (2, 6, 9), whole_taps: Sequence[int] = (0, 2), *, shift: int = 4
+    ) -> None:
+        self.network, self.taps, self.whole_taps, self.shift = network, tuple(taps), tuple(whole_taps), shift
 
     def __call__(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """restored, truth: N x 3 x S x S in [-1, 1]. Returns {"identity": .., "perceptual": ..}, scalars."""
+        if self.shift:
+            # torch's own generator, which the engine seeds and restores
+            down, right = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
+            restored, truth = (torch.roll(picture, (down, right), dims=(2, 3)) for picture in (restored, truth))
         with torch.no_grad():
             person, maps = self.network.features(self.network.chip(truth), self.taps)
         person_restored, maps_restored = self.network.features(self.network.chip(restored), self.taps)

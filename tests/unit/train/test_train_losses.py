@@ -51,7 +51,7 @@ def test_the_pyramid_sees_every_level_alike() -> None:
 
 @pytest.fixture(scope="module")
 def guidance() -> EmbeddingLoss:
-    return EmbeddingLoss(load_model("identity-dlib").net, (2, 6), (0,))  # type: ignore[arg-type]
+    return EmbeddingLoss(load_model("identity-dlib").net, (2, 6), (0,), shift=0)  # type: ignore[arg-type]
 
 
 def crops(seed: int, size: int = 64) -> Tensor:
