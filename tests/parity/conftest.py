@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 
 import pytest
 
-from parity.reading import root
 from parity.registry import Collected, collect, is_slow
 
 
@@ -23,12 +21,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for fixture, adapter in collected().handled
         ]
         metafunc.parametrize("reference_case", marked)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    found = collected()
-    count = Counter(fixture.system for fixture in found.unhandled)
-    terminalreporter.section(f"parity: {len(found.handled)} of {len(found.handled) + len(found.unhandled)} reference cases handled")
-    terminalreporter.write_line(f"read from {root()}")
-    if count:
-        terminalreporter.write_line("not yet handled: " + ", ".join(f"{system} {number}" for system, number in sorted(count.items())))
