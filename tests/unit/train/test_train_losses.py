@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, pyramid_l1, r1_penalty
+from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, grid_l1, pyramid_l1, r1_penalty
 from facewright.weights import load_model
 
 
@@ -79,3 +79,15 @@ def test_a_step_down_the_slope_comes_nearer(guidance: EmbeddingLoss) -> None:
 def test_the_truth_gets_no_gradient(guidance: EmbeddingLoss) -> None:
     truth = crops(0).requires_grad_(True)
     assert not any(value.requires_grad for value in guidance(crops(1), truth).values())
+
+
+def test_the_grid_loss_sees_the_grid_and_nothing_else() -> None:
+    generator = torch.Generator().manual_seed(3)
+    truth = torch.rand(2, 3, 64, 64, generator=generator)
+    assert grid_l1(truth + 0.1, truth, 4) < 1e-6, "an even error is no pattern"
+    dots = torch.zeros(4, 4)
+    dots[1, 2] = 0.1
+    assert grid_l1(truth + dots.repeat(16, 16), truth, 4) > 0.01
+    other = torch.zeros(64, 64)
+    other[::5, ::5] = 0.1  # a pattern of another period is spread over all places
+    assert grid_l1(truth + other, truth, 4) < 0.3 * grid_l1(truth + dots.repeat(16, 16), truth, 4)

@@ -25,7 +25,7 @@ from facewright.data import AlignedFaces, Batch, FaceRow, PairStream, read_manif
 from facewright.data.augment import Augmentation
 from facewright.degrade import Degradation, preset
 from facewright.errors import UsageError
-from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, pyramid_l1, r1_penalty
+from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, grid_l1, pyramid_l1, r1_penalty
 from facewright.metrics import psnr, sharpness
 from facewright.nets.blocks.layout import channels_last
 from facewright.nets.blocks.modulated import Flavour
@@ -69,7 +69,7 @@ class GfpganSettings:
     ema_half_life: float = 10_000.0
     # losses of the generator by name
     weights: dict[str, float] = field(
-        default_factory=lambda: {"pixel": 1.0, "pyramid": 0.3, "perceptual": 0.3, "identity": 1.0, "adversarial": 0.05}
+        default_factory=lambda: {"pixel": 1.0, "grid": 4.0, "pyramid": 0.3, "perceptual": 0.3, "identity": 1.0, "adversarial": 0.05}
     )
     pyramid_until: int = 50_000
     guidance_every: int = 1
@@ -169,6 +169,8 @@ class GfpganRecipe:
             restored, pyramid = generator(batch.damaged, return_rgb=engine.step < s.pyramid_until)
         restored = restored.float()
         losses = {"pixel": F.l1_loss(restored, batch.clean)}
+        if s.fold > 1:
+            losses["grid"] = grid_l1(restored, batch.clean, s.fold)
         if engine.step < s.pyramid_until:
             losses["pyramid"] = pyramid_l1([rgb.float() for rgb in pyramid], batch.clean)
         if engine.step % s.guidance_every == 0:
