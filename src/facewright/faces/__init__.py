@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from facewright.faces.align import TEMPLATE, align, misfit, similarity
-from facewright.faces.colour import match_colour
+from facewright.faces.colour import hold_colour, match_colour
 from facewright.faces.face import Face
 from facewright.faces.mask import ellipse_mask, hull_mask
 from facewright.faces.paste import paste
@@ -23,6 +23,7 @@ __all__ = [
     "MtcnnDetector",
     "align",
     "ellipse_mask",
+    "hold_colour",
     "hull_mask",
     "load_detector",
     "match_colour",

@@ -19,6 +19,8 @@ _TO_OPPONENT = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.
 _FROM_OPPONENT = np.linalg.inv(_TO_OPPONENT.astype(np.float64)).astype(np.float32)
 
 _BLUR = 1 / 24  # of the crop's side: what is finer is the network's to decide
+_COLOUR_BLUR = 1 / 32
+_COLOUR_ROOM = 0.015  # about what chroma subsampling loses
 _GAIN = (0.85, 1.15)
 _SHIFT = 0.12
 # A print is toned, or grey, where its colour follows from its luma to within this, or to within a part of its colour but at most the last.
@@ -38,6 +40,21 @@ def match_colour(restored: Picture, reference: Picture, mask: NDArray[np.float32
     if (tone := tone_of(reference, mask)) is not None:
         matched[..., 1:] = tone.chroma(matched[..., 0])
     return np.asarray(np.clip(matched @ _FROM_OPPONENT.T, 0, 1), np.float32)
+
+
+def hold_colour(restored: Picture, reference: Picture) -> Picture:
+    """The restored crop without colour detail that the reference does not have: a small network likes to invent blue eyes.
+
+    What stands out of the coarse colour may do so as far as it does in the reference, and a little further; brightness is free.
+    restored, reference: S x S x 3 RGB in [0, 1]. Returns the same.
+    """
+    ours, theirs = (picture @ _TO_OPPONENT.T for picture in (restored, reference))
+    sigma = max(1.0, _COLOUR_BLUR * len(restored))
+    coarse = cv2.GaussianBlur(ours, (0, 0), sigma)[..., 1:]
+    known = cv2.GaussianBlur(theirs, (0, 0), sigma / 4)[..., 1:] - cv2.GaussianBlur(theirs, (0, 0), sigma)[..., 1:]
+    detail = np.clip(ours[..., 1:] - coarse, np.minimum(known, 0) - _COLOUR_ROOM, np.maximum(known, 0) + _COLOUR_ROOM)
+    held = np.concatenate([ours[..., :1], coarse + detail], axis=2)
+    return np.clip(held @ _FROM_OPPONENT.T, 0, 1).astype(np.float32)
 
 
 def _match_moments(picture: Picture, coarse: Picture, target: Picture, weight: NDArray[np.float32]) -> Picture:

@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facewright.errors import InputError, ModelError
-from facewright.faces import Detector, align, ellipse_mask, hull_mask, load_detector, match_colour, misfit, paste, select, similarity
+from facewright.faces import (
+    Detector,
+    align,
+    ellipse_mask,
+    hold_colour,
+    hull_mask,
+    load_detector,
+    match_colour,
+    misfit,
+    paste,
+    select,
+    similarity,
+)
 from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
 from facewright.faces.warp import finer, resized, scale_of, transform
@@ -109,7 +121,7 @@ class Restorer:
             crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
             restored = self._network(crops)
             for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-                face.restored = match_colour(picture, _cropped(face), ellipse_mask(self.size))
+                face.restored = match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
             self._judge(batch)
 
     def finish(self, job: Job) -> Restoration:

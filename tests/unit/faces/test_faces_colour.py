@@ -8,7 +8,7 @@ from hypothesis.strategies import floats
 from numpy.testing import assert_allclose
 from skimage.data import astronaut
 
-from facewright.faces.colour import adain, match_colour, tone_of
+from facewright.faces.colour import adain, hold_colour, match_colour, tone_of
 from facewright.faces.mask import ellipse_mask
 
 FACE = (astronaut()[20:276, 96:352] / 255).astype(np.float32)
@@ -57,3 +57,16 @@ def test_adain_gives_the_statistics_of_the_style() -> None:
     got = adain(FACE, style)
     assert_allclose(got.mean(axis=(0, 1)), style.mean(axis=(0, 1)), atol=1e-6)
     assert_allclose(got.std(axis=(0, 1)), style.std(axis=(0, 1)), atol=1e-3)
+
+
+def test_invented_colour_is_held_back_and_known_colour_stays() -> None:
+    rng = np.random.default_rng(5)
+    reference = np.full((128, 128, 3), 0.5, np.float32) + rng.normal(0, 0.002, (128, 128, 3)).astype(np.float32)
+    invented = reference.copy()
+    invented[60:66, 40:46] = [0.3, 0.4, 0.9]  # a blue eye in a grey face
+    held = hold_colour(invented, reference)
+    assert np.ptp(held[62, 42]) < 0.5 * np.ptp(invented[62, 42])
+    known = hold_colour(invented, invented)
+    assert np.abs(known - invented).max() < 0.6 * np.abs(held - invented).max(), "what the photo has may stay"
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    assert np.abs((held - invented) @ luma).max() < 0.02, "brightness is free"
