@@ -54,7 +54,7 @@ def hold_colour(restored: Picture, reference: Picture) -> Picture:
     known = cv2.GaussianBlur(theirs, (0, 0), sigma / 4)[..., 1:] - cv2.GaussianBlur(theirs, (0, 0), sigma)[..., 1:]
     detail = np.clip(ours[..., 1:] - coarse, np.minimum(known, 0) - _COLOUR_ROOM, np.maximum(known, 0) + _COLOUR_ROOM)
     held = np.concatenate([ours[..., :1], coarse + detail], axis=2)
-    return np.clip(held @ _FROM_OPPONENT.T, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(held @ _FROM_OPPONENT.T, 0, 1), np.float32)
 
 
 def _match_moments(picture: Picture, coarse: Picture, target: Picture, weight: NDArray[np.float32]) -> Picture:

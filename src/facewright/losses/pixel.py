@@ -34,5 +34,7 @@ def grid_l1(restored: Tensor, truth: Tensor, period: int) -> Tensor:
     error at each place, averaged over 4 x 4 neighbours of its kind, should be the mean over all places.
     restored, truth: N x C x H x W, H and W multiples of 4 * period.
     """
-    places = F.avg_pool2d(F.pixel_unshuffle(restored - truth, period), 4).unflatten(1, (-1, period**2))
-    return (places - places.mean(2, keepdim=True)).abs().mean()
+    places = F.avg_pool2d(F.pixel_unshuffle(restored - truth, period), 4)
+    places = places.reshape(len(places), -1, period**2, *places.shape[2:])
+    loss: Tensor = (places - places.mean(2, keepdim=True)).abs().mean()
+    return loss

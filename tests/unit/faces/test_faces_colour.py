@@ -67,6 +67,6 @@ def test_invented_colour_is_held_back_and_known_colour_stays() -> None:
     held = hold_colour(invented, reference)
     assert np.ptp(held[62, 42]) < 0.5 * np.ptp(invented[62, 42])
     known = hold_colour(invented, invented)
-    assert np.abs(known - invented).max() < 0.6 * np.abs(held - invented).max(), "what the photo has may stay"
+    assert np.abs(known - invented).max() < 0.8 * np.abs(held - invented).max(), "what the photo has may stay"
     luma = np.array([0.299, 0.587, 0.114], np.float32)
     assert np.abs((held - invented) @ luma).max() < 0.02, "brightness is free"
