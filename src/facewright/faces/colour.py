@@ -37,7 +37,8 @@ def match_colour(restored: Picture, reference: Picture, mask: NDArray[np.float32
     ours, theirs = (picture @ _TO_OPPONENT.T for picture in (restored, reference))
     coarse_ours, coarse_theirs = (cv2.GaussianBlur(picture, (0, 0), max(1.0, _BLUR * len(mask))) for picture in (ours, theirs))
     matched = _match_moments(ours, coarse_ours, coarse_theirs, weight)
-    if (tone := tone_of(reference, mask)) is not None:
+    # the whole crop tells: skin alone, of a faded colour print, follows from its brightness nearly as a toned print does
+    if (tone := tone_of(reference, np.ones_like(mask))) is not None:
         matched[..., 1:] = tone.chroma(matched[..., 0])
     return np.asarray(np.clip(matched @ _FROM_OPPONENT.T, 0, 1), np.float32)
 
