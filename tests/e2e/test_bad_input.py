@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import EXAMPLES, Ran, Run
+from driving import EXAMPLES, Ran, Run
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES
+from driving import EXAMPLES
 
 from facewright.errors import ModelError
 from facewright.restore import Restoration, Restorer

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, EXAMPLES, Ran, Run, command
+from driving import ENVIRONMENT, EXAMPLES, Ran, Run, command
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
