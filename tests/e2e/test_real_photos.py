@@ -31,9 +31,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SEEN, reason="the photos 
 
 
 @pytest.fixture(scope="module")
-def restorations(model: str) -> Iterator[dict[str, Restoration]]:
+def restorations(tiny_model: Path) -> Iterator[dict[str, Restoration]]:
     """Each photo restored once, with one Restorer."""
-    restorer = Restorer(model=model, batch=4)
+    restorer = Restorer(model=str(tiny_model), batch=4)
     yield {name: next(iter(restorer.restore([PHOTOS / name]))) for name in SEEN}
 
 

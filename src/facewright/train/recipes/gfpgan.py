@@ -36,7 +36,7 @@ from facewright.train.ema import Ema
 from facewright.train.engine import Engine
 from facewright.weights import load_model
 
-LOSSES = ("pixel", "pyramid", "perceptual", "identity", "adversarial")
+LOSSES = ("pixel", "grid", "pyramid", "perceptual", "identity", "adversarial")
 
 
 @dataclass(frozen=True)
