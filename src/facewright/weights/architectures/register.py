@@ -1,0 +1,11 @@
+"""All rules in the order in which they are tried."""
+
+from __future__ import annotations
+
+from facewright.weights.architectures.architecture import Architecture
+from facewright.weights.architectures.gfpgan import GFPGAN
+from facewright.weights.architectures.identity import IDENTITY
+from facewright.weights.architectures.mtcnn import MTCNN
+from facewright.weights.architectures.stylegan2 import STYLEGAN2
+
+ARCHITECTURES: tuple[Architecture, ...] = (*GFPGAN, *STYLEGAN2, *MTCNN, *IDENTITY)
