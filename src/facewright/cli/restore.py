@@ -49,9 +49,23 @@ def restore(
         typer.Option(help="Hold back faces that drift further from the original (0.6: another person).", rich_help_panel=CHOICE),
     ] = None,
     upscale: Annotated[float, typer.Option("--upscale", "-s", help="Output size over input size, 1 to 8.", rich_help_panel=CHOICE)] = 1.0,
-    background: Annotated[str, typer.Option(help="What fills an enlarged photo: lanczos or none.", rich_help_panel=CHOICE)] = "lanczos",
-    mask: Annotated[str, typer.Option(help="Shape of the pasted face: ellipse or hull.", rich_help_panel=CHOICE)] = "ellipse",
-    detector: Annotated[str, typer.Option(help="Finds the faces: mtcnn.", rich_help_panel=CHOICE)] = "mtcnn",
+    background: Annotated[
+        str,
+        typer.Option(
+            help="What fills the photo between the faces: lanczos, none, realesrgan-x2plus, realesrgan-x4plus, or a weight file.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = "lanczos",
+    mask: Annotated[
+        str, typer.Option(help="Shape of the pasted face: ellipse, hull, or parse (needs parsenet).", rich_help_panel=CHOICE)
+    ] = "ellipse",
+    detector: Annotated[
+        str, typer.Option(help="Finds the faces: mtcnn, or retinaface (needs its file).", rich_help_panel=CHOICE)
+    ] = "mtcnn",
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Align, paste and round as the published GFPGAN does, for comparison.", rich_help_panel=CHOICE),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the model's noise.", rich_help_panel=CHOICE)] = 0,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the originals.", rich_help_panel=OUTPUT)] = False,
     metadata: Annotated[str, typer.Option(help="keep, basic (no place, no serial numbers) or strip.", rich_help_panel=OUTPUT)] = "keep",
@@ -93,6 +107,7 @@ def restore(
         mask=mask,
         max_identity_drift=max_identity_drift,
         aligned=aligned,
+        as_published=as_published,
         seed=seed,
         device=device,
         precision=precision,

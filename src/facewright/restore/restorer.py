@@ -21,7 +21,6 @@ from facewright.faces import (
     ellipse_mask,
     hold_colour,
     hull_mask,
-    load_detector,
     match_colour,
     misfit,
     paste,
@@ -30,12 +29,14 @@ from facewright.faces import (
 )
 from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
+from facewright.faces.mask import parsed_mask
 from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
 from facewright.nets.blocks.layout import channels_last
 from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
 from facewright.restore import judge
 from facewright.restore.result import FaceResult, Restoration
+from facewright.restore.served import serve
 from facewright.restore.settings import Settings
 from facewright.weights import load_model
 from facewright.weights.device import PRECISIONS, pick_device
@@ -81,7 +82,8 @@ class Restorer:
         preparable = self.device.type == "cpu" and model.arguments["flavour"] != "original"
         self.network = prepare(model.net, self.dtype) if preparable else channels_last(model.net)
         self.size = int(model.arguments["out_size"])
-        self.detector = detector or load_detector(self.settings.detector, str(self.device))
+        self.served = serve(self.settings, self.device, detector)
+        self.detector = self.served.detector
         self.identity = Identity.load(str(self.device))
 
     def restore(self, photos: Iterable[str | Path | Photo | NDArray[Any]]) -> Iterable[Restoration]:
@@ -122,6 +124,8 @@ class Restorer:
             restored = self._network(crops)
             for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
                 face.restored = match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
+            if not self.settings.aligned:
+                self._outline(batch)
             self._judge(batch)
 
     def finish(self, job: Job) -> Restoration:
@@ -135,7 +139,15 @@ class Restorer:
                 self._paste(pixels, face, photo)
             if not job.faces:
                 notes.append("no face was found")
-        return Restoration(replaced(photo, pixels), photo, job.faces, self.settings.model, time.monotonic() - job.started, notes)
+        return Restoration(
+            replaced(photo, pixels),
+            photo,
+            job.faces,
+            self.settings.model,
+            time.monotonic() - job.started,
+            [*notes, *self.served.notes],
+            dict(self.served.by),
+        )
 
     def _network(self, crops: Tensor) -> Tensor:
         """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
@@ -146,6 +158,17 @@ class Restorer:
             picture, _ = self.network(crops.contiguous(memory_format=torch.channels_last), return_rgb=False, noise=noise)
         restored: Tensor = picture.float().clamp(-1, 1)
         return restored
+
+    def _outline(self, faces: list[FaceResult]) -> None:
+        """Which part of each restored crop goes into the photo."""
+        if self.served.parser is not None:
+            pictures = torch.from_numpy(np.stack([_restored(face) for face in faces])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
+            for face, labels in zip(faces, self.served.parser.labels(pictures), strict=True):
+                face.mask = parsed_mask(np.asarray(labels), self.size)
+            return
+        for face in faces:
+            points = transform(self._affine(face), face.face.landmarks)
+            face.mask = hull_mask(points, self.size) if self.settings.mask == "hull" else ellipse_mask(self.size)
 
     def _judge(self, faces: list[FaceResult]) -> None:
         """Strength, identity and the reasons, for faces fresh from the network."""
@@ -192,8 +215,15 @@ class Restorer:
         assert face.face.affine is not None
         return finer(face.face.affine, self.size / TEMPLATE_SIZE)
 
+    @property
+    def _on_the_photo(self) -> bool:
+        """Whether the faces are pasted onto the photo's own pixels, enlarged or not."""
+        return self.served.upscaler is None and (self.settings.background != "none" or self.settings.upscale == 1)
+
     def _canvas(self, photo: Photo) -> NDArray[Any]:
-        """The photo at its output size; at --upscale 1 every pixel as it was."""
+        """The photo at its output size; at --upscale 1 every pixel as it was, unless a model for the background was named."""
+        if self.served.upscaler is not None:
+            return np.asarray(self.served.upscaler.enlarge(photo.pixels, self.settings.upscale))
         if self.settings.upscale == 1:
             return np.array(photo.pixels)
         width, height = int(photo.width * self.settings.upscale), int(photo.height * self.settings.upscale)
@@ -203,13 +233,17 @@ class Restorer:
 
     def _paste(self, pixels: NDArray[Any], face: FaceResult, photo: Photo) -> None:
         affine = self._affine(face)
-        points = transform(affine, face.face.landmarks)
-        mask = hull_mask(points, self.size) if self.settings.mask == "hull" else ellipse_mask(self.size)
         if pixels.shape[:2] != photo.pixels.shape[:2]:
             affine = resized(affine, (pixels.shape[1] / photo.width, pixels.shape[0] / photo.height))
-        # only what the network changed goes back, so that detail finer than its crop stays the photo's own
-        replacing = None if self.settings.background == "none" and self.settings.upscale != 1 else _cropped(face)
-        paste(pixels, _restored(face), affine, mask * np.float32(face.strength), replacing=replacing)
+        # only what the network changed goes back, so that detail finer than its crop stays the photo's own; but not on another background
+        assert face.mask is not None
+        paste(
+            pixels,
+            _restored(face),
+            affine,
+            face.mask * np.float32(face.strength),
+            replacing=_cropped(face) if self._on_the_photo else None,
+        )
 
     def _whole(self, face: FaceResult, photo: Photo) -> NDArray[Any]:
         """An aligned photo with the network's changes, at its own size times --upscale."""

@@ -19,6 +19,7 @@ class FaceResult:
     """One face of a photo, numbered from 0 by its place in reading order of the detector's list.
 
     crop, restored: S x S x 3 RGB in [0, 1], before and after the network (restored is None where the face was left alone unseen).
+    mask: S x S in [0, 1], which part of the restored crop goes into the photo.
     strength: how much of the network's picture went into the photo. identity: `identity[dlib]` distance between what was pasted and
     the original crop. pixels: side of the face's crop in the photo's own pixels. misfit: how far the points are from the template.
     """
@@ -34,6 +35,7 @@ class FaceResult:
     sharpness: tuple[float, float] | None = None
     crop: NDArray[np.float32] | None = None
     restored: NDArray[np.float32] | None = None
+    mask: NDArray[np.float32] | None = None
 
     def because(self, reason: str) -> None:
         if reason not in self.reasons:
@@ -65,7 +67,10 @@ class FaceResult:
 
 @dataclass
 class Restoration:
-    """A restored photo. `image` is its pixels (H x W x 3 RGB or H x W); `original` holds the photo as it was read."""
+    """A restored photo. `image` is its pixels (H x W x 3 RGB or H x W); `original` holds the photo as it was read.
+
+    served: by what the faces were found, outlined and the background filled, which may not be what was asked for (then a note says so).
+    """
 
     photo: Photo
     original: Photo
@@ -73,6 +78,7 @@ class Restoration:
     model: str
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    served: dict[str, str] = field(default_factory=dict)
 
     @property
     def image(self) -> NDArray[Any]:
@@ -85,6 +91,7 @@ class Restoration:
             "width": self.photo.width,
             "height": self.photo.height,
             "model": self.model,
+            "served": self.served,
             "faces": [face.asdict() for face in self.faces],
             "seconds": round(self.seconds, 3),
             "notes": [*self.photo.origin.notes, *self.notes],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ from facewright.errors import UsageError
 from facewright.faces.select import parse
 
 DEFAULT_MODEL = "gfpgan-mini"
+PLAIN_BACKGROUNDS = ("lanczos", "none")
+"""Backgrounds that need no network."""
+UPSCALERS = ("realesrgan-x2plus", "realesrgan-x4plus")
+"""Backgrounds by a model that is fetched on request; any other is a weight file."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class Settings:
     faces: "all", "largest", "center" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
     fidelity: "auto" or w in [0, 1], how much of the photo's own face stays in the restored one (0: the model's picture alone);
     "auto" is 0 and rises only where `max_identity_drift` asks for it. strength: opacity of the restored face on the photo.
-    upscale: output size over input size; background: what fills the enlarged photo between the faces.
+    upscale: output size over input size; background: what fills the photo between the faces: "lanczos", "none", or a model that enlarges,
+    by name or file (which then also serves at upscale 1). as_published: follow the published program's procedure, see `restore.published`.
     max_identity_drift: largest embedding distance between restored and original face (None: report only).
     aligned: photos are face crops already. seed: of the generator's noise; the same seed gives the same picture.
     """
@@ -34,6 +40,7 @@ class Settings:
     mask: str = "ellipse"
     max_identity_drift: float | None = None
     aligned: bool = False
+    as_published: bool = False
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
@@ -48,10 +55,17 @@ class Settings:
             _within("--fidelity", self.fidelity, 0, 1)
         if self.max_identity_drift is not None:
             _within("--max-identity-drift", self.max_identity_drift, 0, 2)
-        _one_of("--background", self.background, ("lanczos", "none"))
-        _one_of("--mask", self.mask, ("ellipse", "hull"))
-        _one_of("--detector", self.detector, ("mtcnn",))
+        _one_of("--mask", self.mask, ("ellipse", "hull", "parse"))
+        _one_of("--detector", self.detector, ("mtcnn", "retinaface"))
+        if not os.path.isfile(self.background):
+            _one_of("--background", self.background, (*PLAIN_BACKGROUNDS, *UPSCALERS), "or the path of a weight file")
         _one_of("--precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
+        if self.as_published and (self.strength != 1 or self.fidelity != "auto" or self.max_identity_drift is not None):
+            raise UsageError(
+                "--as-published contradicts --strength, --fidelity and --max-identity-drift",
+                "the published program has none of them",
+                "leave --as-published out, or the others",
+            )
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,6 +80,6 @@ def _within(name: str, value: float | str, low: float, high: float) -> None:
         raise UsageError(f"{name} cannot be {value}", f"it is a number from {low:g} to {high:g}")
 
 
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+def _one_of(name: str, value: str, choices: tuple[str, ...], otherwise: str = "") -> None:
     if value not in choices:
-        raise UsageError(f"{name} cannot be {value!r}", what_to_do=f"use one of: {', '.join(choices)}")
+        raise UsageError(f"{name} cannot be {value!r}", what_to_do=f"use one of: {', '.join([*choices, *filter(None, [otherwise])])}")
