@@ -3,9 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from torch import Tensor
 from torch.nn import functional as F
+
+from facewright.errors import UsageError
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+def l1(restored: Tensor, truth: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean") -> Tensor:
+    """|restored - truth|, N x C x H x W each.
+
+    weight: of the elements, N x C x H x W or N x 1 x H x W. With one, "mean" divides by the sum of the weights and not by the number of
+    elements, as published. Raises UsageError for an unknown reduction or a weight of another shape.
+    """
+    return _reduced((restored - truth).abs(), weight, reduction)
+
+
+def mse(restored: Tensor, truth: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean") -> Tensor:
+    """(restored - truth)^2; the rest as in `l1`."""
+    return _reduced((restored - truth).square(), weight, reduction)
+
+
+def charbonnier(
+    restored: Tensor, truth: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean", *, eps: float = 1e-12
+) -> Tensor:
+    """sqrt((restored - truth)^2 + eps), an L1 that is smooth at 0 (Lai et al. 2017); the rest as in `l1`."""
+    return _reduced(((restored - truth).square() + eps).sqrt(), weight, reduction)
+
+
+def _reduced(loss: Tensor, weight: Tensor | None, reduction: Reduction) -> Tensor:
+    if reduction not in get_args(Reduction):
+        raise UsageError(f"there is no reduction {reduction!r}", what_to_do=f"use one of: {', '.join(get_args(Reduction))}")
+    if weight is not None:
+        if weight.ndim != loss.ndim or weight.shape[1] not in (1, loss.shape[1]):
+            raise UsageError(f"weights of the shape {tuple(weight.shape)} do not fit pictures of the shape {tuple(loss.shape)}")
+        loss = loss * weight
+        if reduction == "mean":
+            return loss.sum() / weight.expand_as(loss).sum()
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
 def pyramid_l1(pyramid: Sequence[Tensor], truth: Tensor) -> Tensor:
