@@ -329,6 +329,23 @@ def clean_of(net: GFPGAN) -> GFPGAN:
     return clean.train(net.training)
 
 
+def bilinear_of(net: GFPGAN) -> GFPGAN:
+    """The "bilinear" network that computes what this "clean" one does: the form that is trained, since equalised weights learn evenly.
+
+    The inverse of `clean_of`. Raises UsageError for "original", which is trained as it is and has no other form.
+    """
+    if net.flavour == "bilinear":
+        return net
+    if net.flavour == "original":
+        raise UsageError('a network of the flavour "original" has no bilinear form', "it resamples by FIR filters", "train it as it is")
+    arguments = {**net.arguments, "flavour": "bilinear"}
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in GFPGAN(**arguments).state_dict().items()}
+    bilinear = GFPGAN(**arguments)
+    bilinear.load_state_dict(bilinear_state(net.state_dict(), shapes, net.arguments["lr_mlp"]))
+    return bilinear.train(net.training)
+
+
 def clean_state(state: Mapping[str, Tensor], lr_mlp: float = 0.01) -> dict[str, Tensor]:
     """A state of the "bilinear" flavour as one of the "clean" flavour: run-time scales and gains are folded into the weights.
 
@@ -336,18 +353,33 @@ def clean_state(state: Mapping[str, Tensor], lr_mlp: float = 0.01) -> dict[str, 
     """
     clean = {}
     for name, value in state.items():
-        rule = next((rule for rule in CLEAN_RULES if re.search(rule[0], name)), None)
-        if rule is None:
-            clean[name] = value.clone()
-            continue
-        pattern, target, scaled, gain = rule
-        fan_in = value.shape[2:].numel() if value.ndim == 5 else value.shape[1:].numel()  # modulated weights have a leading 1
-        if "style_mlp" in name:
-            gain *= lr_mlp
-            target = f"style_mlp.{2 * int(name.split('.')[-2]) - 1}." + name.rsplit(".", 1)[-1]
-        value = value * (gain / math.sqrt(fan_in) if scaled else gain)
-        clean[re.sub(pattern, target, name)] = value.view(1, -1, 1, 1) if "activate.bias" in name else value
+        target, factor = _clean_form(name, value.shape, lr_mlp)
+        value = value.clone() if factor == 1 else value * factor
+        clean[target] = value.view(1, -1, 1, 1) if "activate.bias" in name else value
     return clean
+
+
+def bilinear_state(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], lr_mlp: float = 0.01) -> dict[str, Tensor]:
+    """The inverse of `clean_state`. shapes: {name: shape} of the bilinear network that is wanted."""
+    bilinear = {}
+    for name, shape in shapes.items():
+        target, factor = _clean_form(name, shape, lr_mlp)
+        value = state[target].view(shape)
+        bilinear[name] = value.clone() if factor == 1 else value / factor
+    return bilinear
+
+
+def _clean_form(name: str, shape: torch.Size, lr_mlp: float) -> tuple[str, float]:
+    """Of a parameter of the "bilinear" flavour: its name in the "clean" one, and what it is multiplied by on the way there."""
+    rule = next((rule for rule in CLEAN_RULES if re.search(rule[0], name)), None)
+    if rule is None:
+        return name, 1.0
+    pattern, target, scaled, gain = rule
+    if "style_mlp" in name:
+        gain *= lr_mlp
+        target = f"style_mlp.{2 * int(name.split('.')[-2]) - 1}." + name.rsplit(".", 1)[-1]
+    fan_in = math.prod(shape[2:] if len(shape) == 5 else shape[1:])  # modulated weights have a leading 1
+    return re.sub(pattern, target, name), gain / math.sqrt(fan_in) if scaled else gain
 
 
 _R2 = math.sqrt(2)
