@@ -18,22 +18,34 @@ from torch import Tensor
 
 from facewright.data.aligned import AlignedFaces
 from facewright.data.augment import Augmentation
+from facewright.data.components import EYE_ENLARGE_RATIO, Parts, boxes, moved
 from facewright.degrade import Degradation
+from facewright.errors import UsageError
 
 
 @dataclass
 class Batch:
-    """damaged, clean: N x 3 x S x S RGB in [-1, 1]."""
+    """damaged, clean: N x 3 x S x S RGB in [-1, 1].
+
+    boxes: N x 3 x 4, x1 y1 x2 y2 of left eye, right eye (as seen) and mouth in pixels of `clean`; None where nobody asked.
+    """
 
     damaged: Tensor
     clean: Tensor
+    boxes: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(self.damaged.to(device, non_blocking=True), self.clean.to(device, non_blocking=True))
+        boxes = None if self.boxes is None else self.boxes.to(device, non_blocking=True)
+        return Batch(self.damaged.to(device, non_blocking=True), self.clean.to(device, non_blocking=True), boxes)
 
 
 class PairStream:
-    """Endless batches from `start`; `mixture` holds (weight, degradation or None for an undamaged picture)."""
+    """Endless batches from `start`; `mixture` holds (weight, degradation or None for an undamaged picture).
+
+    batch: faces of the joint batch. share: (rank, world); this process makes the places rank, rank + world, ... of it, the same pictures
+    as one process would. components: len(faces) x 3 x 3, the parts of each face at faces.size (see `components`); then batches have boxes,
+    the eyes' enlarged by eye_enlarge_ratio. Raises UsageError where the processes cannot share the batch evenly.
+    """
 
     def __init__(
         self,
@@ -45,21 +57,33 @@ class PairStream:
         batch: int,
         seed: int,
         probabilities: NDArray[np.float64] | None = None,
+        share: tuple[int, int] = (0, 1),
+        components: Parts | None = None,
+        eye_enlarge_ratio: float = EYE_ENLARGE_RATIO,
         threads: int = 2,
         ahead: int = 4,
     ) -> None:
         self.faces, self.augmentation = faces, augmentation
         self.size, self.batch, self.seed, self.threads, self.ahead = size, batch, seed, threads, ahead
-        self.probabilities = probabilities
+        self.probabilities, self.components, self.eye_enlarge_ratio = probabilities, components, eye_enlarge_ratio
+        rank, world = share
+        if not 0 <= rank < world or batch % world:
+            raise UsageError(
+                f"a batch of {batch} cannot be shared by {world} processes", what_to_do="give a batch that is a multiple of them"
+            )
+        if components is not None and components.shape != (len(faces), 3, 3):
+            raise ValueError(f"components must be {len(faces)} x 3 x 3, not {components.shape}")
+        self.places = range(rank, batch, world)
         self.degradations = [None if degradation is None else degradation.scaled(size) for _, degradation in mixture]
         weights = np.array([weight for weight, _ in mixture], float)
         self.mixture = weights / weights.sum()
 
     def at(self, step: int) -> Batch:
         """The batch of that step."""
-        pairs = [self._pair(np.random.default_rng([self.seed, step, place])) for place in range(self.batch)]
-        damaged, clean = (_tensor(np.stack(side)) for side in zip(*pairs, strict=True))
-        return Batch(damaged, clean)
+        pairs = [self._pair(np.random.default_rng([self.seed, step, place])) for place in self.places]
+        damaged, clean, parts = zip(*pairs, strict=True)
+        found = None if self.components is None else boxes(np.stack(parts), self.eye_enlarge_ratio).astype(np.float32)
+        return Batch(_tensor(np.stack(damaged)), _tensor(np.stack(clean)), None if found is None else torch.from_numpy(found))
 
     def __call__(self, start: int) -> Iterator[Batch]:
         cv2.setNumThreads(1)  # the pool is the parallelism
@@ -75,11 +99,12 @@ class PairStream:
                 step += 1
                 yield batch
 
-    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], Parts]:
         index = int(rng.choice(len(self.faces), p=self.probabilities))
-        clean = self.augmentation(self.faces.pixels[index], self.size, rng)
+        clean, matrix = self.augmentation(self.faces.pixels[index], self.size, rng)
+        parts = np.empty(0) if self.components is None else moved(self.components[index], matrix)
         degradation = self.degradations[int(rng.choice(len(self.mixture), p=self.mixture))]
-        return (clean, clean) if degradation is None else degradation(clean, rng)
+        return (clean, clean, parts) if degradation is None else (*degradation(clean, rng), parts)
 
 
 def _tensor(images: NDArray[np.float32]) -> Tensor:
