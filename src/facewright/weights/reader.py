@@ -53,6 +53,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in header.get("__metadata__", {}).items()}
 
 
+def read_mapping(path: str | Path) -> Mapping[str, Any]:
+    """What a ``.pth`` holds beside or instead of weights, for example a table of landmarks: dicts, lists, numbers, tensors, as stored.
+
+    The same guards as for weights. Raises ModelError as `read_state`.
+    """
+    path = Path(path)
+    kind = sniff(path)
+    return _read_safetensors(path) if kind == "safetensors" else _read_torch(path, kind)
+
+
 def sniff(path: Path) -> str:
     """ "safetensors", "zip" (torch since 1.6) or "legacy" (torch before), told from the bytes alone.
 
