@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewright.errors import UsageError
-from facewright.faces.align import TEMPLATE, align, solve
+from facewright.faces.align import align
 from facewright.faces.cascade import Cascade
 from facewright.faces.face import Face
+from facewright.faces.turns import Copy, Photo, in_quarter_turns, tilt
 from facewright.faces.warp import Affine, Points, invert, transform
 from facewright.nets.mtcnn import ONet, PNet, RNet
 
-Photo = NDArray[Any]
 Box = NDArray[np.float64]
 
 _LOOKS = (0.8, 0.9, 1.0)  # sides of the windows of the second looks, in sides of the box
-_SURE = 0.996  # a photo with a face of this score, no more tilted than _TILT, is upright; any other is tried in its quarter turns
-_TILT = 45.0
+_SURE = 0.996  # a photo with an upright face of this score is not tried in its quarter turns
 
 
 class Detector(Protocol):
@@ -39,9 +38,14 @@ class Detector(Protocol):
 
 
 def load_detector(name: str = "mtcnn", device: str = "cpu") -> Detector:
-    """A detector by its name, with the weights that ship in the package. Raises UsageError for another name, ModelError without weights."""
-    if name != "mtcnn":
-        raise UsageError(f"there is no detector {name!r}", "", "use mtcnn")
+    """A detector by its name: "mtcnn", whose weights ship in the package, or "retinaface", whose do not (the one on ResNet-50, else on
+    MobileNet). Raises UsageError for another name, ModelError where the weights are missing."""
+    if name not in ("mtcnn", "retinaface"):
+        raise UsageError(f"there is no detector {name!r}", "", "use mtcnn or retinaface")
+    if name == "retinaface":
+        from facewright.faces.retinaface import RetinafaceDetector
+
+        return RetinafaceDetector.load(device)
     from facewright.weights import load_model
 
     net: Any = load_model("mtcnn", device=device).net
@@ -81,27 +85,19 @@ class MtcnnDetector:
     def detect(self, photo: Photo) -> list[Face]:
         """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first; a photo smaller than min_face has none."""
         copy = working_copy(photo, self.working_size)
-        faces = self._upright(photo, copy)
-        if self.quarter_turns and not any(face.score > _SURE and abs(tilt(face.landmarks)) < _TILT for face in faces):
-            faces = max([faces, *(self._turned(photo, copy, turn) for turn in (1, 2, 3))], key=_surest)
-        return faces
+        return in_quarter_turns(photo, copy, self._upright, _SURE) if self.quarter_turns else self._upright(photo, copy)
 
-    def _upright(self, photo: Photo, copy: NDArray[np.uint8]) -> list[Face]:
+    def _upright(self, photo: Photo, copy: Copy) -> list[Face]:
         return without_duplicates([face for face in self.candidates(photo, copy) if face.score > self.score])
 
-    def _turned(self, photo: Photo, copy: NDArray[np.uint8], turn: int) -> list[Face]:
-        """Faces of the photo turned left so many times, in the coordinates of the photo as it is."""
-        faces = self._upright(np.rot90(photo, turn), np.ascontiguousarray(np.rot90(copy, turn)))
-        return [turned_back(face, photo.shape, turn) for face in faces]
-
-    def candidates(self, photo: Photo, copy: NDArray[np.uint8]) -> list[Face]:
+    def candidates(self, photo: Photo, copy: Copy) -> list[Face]:
         """All that O-Net lets through, looked at again in the photo itself. copy: of the same photo, what the cascade sees."""
         found = self.cascade.find(copy, self.min_face)
         across = np.array([photo.shape[1] / copy.shape[1], photo.shape[0] / copy.shape[0]])
         faces = []
         for corners, points, score in zip(found.boxes.reshape(-1, 2, 2) - 1, found.points, found.scores, strict=True):
-            box = _on_photo(corners, across).reshape(4)
-            landmarks, again = self.look_again(photo, box, _on_photo(points, across))
+            box = on_photo(corners, across).reshape(4)
+            landmarks, again = self.look_again(photo, box, on_photo(points, across))
             faces.append(Face(box, landmarks, (float(score) + again) / 2))
         return faces
 
@@ -127,13 +123,7 @@ def upright_window(box: Box, points: Points, look: float, side: int) -> Affine:
     return np.concatenate([linear, shift[:, None]], axis=1)
 
 
-def tilt(points: Points) -> float:
-    """Degrees by which a face is turned in the picture's plane, clockwise as seen: -180 to 180."""
-    (cos, _, _), (sin, _, _) = solve(points, TEMPLATE)
-    return float(np.degrees(np.arctan2(-sin, cos)))
-
-
-def working_copy(photo: Photo, size: int) -> NDArray[np.uint8]:
+def working_copy(photo: Photo, size: int) -> Copy:
     """The photo as H x W x 3 RGB, uint8, at no more than size^2 pixels."""
     factor = size / (photo.shape[0] * photo.shape[1]) ** 0.5
     if factor < 1:
@@ -143,19 +133,6 @@ def working_copy(photo: Photo, size: int) -> NDArray[np.uint8]:
         photo = np.rint(photo / 257)
     photo = photo.astype(np.uint8)
     return np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo
-
-
-def turned_back(face: Face, shape: tuple[int, ...], turn: int) -> Face:
-    """A face of np.rot90(photo, turn) in the photo of this shape itself."""
-    height, width = shape[:2]
-    affine = {
-        1: np.array([[0.0, -1, width - 1], [1, 0, 0]]),
-        2: np.array([[-1.0, 0, width - 1], [0, -1, height - 1]]),
-        3: np.array([[0.0, 1, 0], [-1, 0, height - 1]]),
-    }[turn]
-    corners = transform(affine, face.box.reshape(2, 2))
-    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    return Face(box, transform(affine, face.landmarks), face.score, turn)
 
 
 def without_duplicates(faces: list[Face]) -> list[Face]:
@@ -171,11 +148,6 @@ def _in_the_middle(face: Face, other: Face) -> bool:
     return bool((np.abs(face.landmarks.mean(axis=0) - other.centre) < 0.35 * (other.box[2:] - other.box[:2])).all())
 
 
-def _surest(faces: list[Face]) -> float:
-    """A face read upside down or sideways is never quite as sure; a sum would be fooled by several of them."""
-    return max((face.score for face in faces), default=0.0)
-
-
-def _on_photo(points: NDArray[Any], across: NDArray[np.float64]) -> Points:
+def on_photo(points: NDArray[Any], across: NDArray[np.float64]) -> Points:
     """N x 2 points of the working copy in the photo; across: photo pixels per pixel of the copy."""
     return np.asarray((points.astype(np.float64) + 0.5) * across - 0.5)

@@ -11,9 +11,10 @@ from skimage.data import astronaut
 from facewright.errors import UsageError
 from facewright.faces.boxes import pyramid, suppress
 from facewright.faces.cascade import Cascade
-from facewright.faces.detect import MtcnnDetector, load_detector, turned_back, without_duplicates, working_copy
+from facewright.faces.detect import MtcnnDetector, load_detector, without_duplicates, working_copy
 from facewright.faces.face import Face
 from facewright.faces.summed import Summed
+from facewright.faces.turns import turned_back
 
 EYES = np.array([[204.0, 100.5], [246.0, 103.0]])
 PORTRAIT = astronaut()
