@@ -54,13 +54,20 @@ def check_results(fixture: Fixture, results: Mapping[str, Tensor], inputs: Mappi
 
 
 def scalar_of(fixture: Fixture, results: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
-    """What was differentiated: an output, or "sum(output*probe)"."""
-    text = fixture.call["scalar"]
-    if product := re.fullmatch(r"sum\((\S+?)\s*\*\s*(\S+?)\)", text):
-        return (results[product[1]] * inputs[product[2]]).sum()
-    if total := re.fullmatch(r"sum\((\S+?)\)", text):
-        return results[total[1]].sum()
-    return results[text]
+    """What was differentiated: an output, "sum(output*probe)", or several of these with plus signs between."""
+    values, whole = {**inputs, **results}, fixture.call["scalar"]
+    if whole in results:
+        return results[whole]
+
+    def term(text: str) -> Tensor:
+        if product := re.fullmatch(r"sum\((\S+?)\s*\*\s*(\S+?)\)", text):
+            return (values[product[1]] * values[product[2]]).sum()
+        if total := re.fullmatch(r"sum\((\S+?)\)", text):
+            return results[total[1]].sum()
+        return results[text]
+
+    first, *others = whole.split(" + ")
+    return sum((term(text) for text in others), start=term(first))
 
 
 def with_inputs(value: Any, inputs: Mapping[str, Tensor]) -> Any:
