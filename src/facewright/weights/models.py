@@ -14,7 +14,7 @@ from facewright.errors import ModelError
 from facewright.weights import catalog
 from facewright.weights.device import pick_device
 from facewright.weights.reader import read_metadata, read_state
-from facewright.weights.recogniser import Recognised, open_arguments, recognise
+from facewright.weights.recogniser import Recognised, recognise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,9 +49,9 @@ def load_model(
     device = pick_device(device)
     state = read_state(path, key=key)
     entry = next((each for each in catalog.entries().values() if each.path == path), None)
-    known = _told_beside(path, entry, state) | known
-    recognised = recognise(state, source=path.name, **known)
-    net = fill(recognised, state, device=device, dtype=dtype, source=path.name)
+    known = dict(entry.arguments if entry else {}) | known
+    recognised = recognise(state, source=path.name, told=_header_arguments(path), **known)
+    net = fill(recognised, recognised.fitted(state), device=device, dtype=dtype, source=path.name)
     info = {
         "name": entry.name if entry else path.stem,
         "title": recognised.title,
@@ -75,6 +75,7 @@ def fill(
     """Build the network and put every tensor in its place. Raises ModelError unless names and shapes agree exactly and all is finite."""
     net = recognised.build("meta")
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    state = _counters(wanted) | state
     given = {name: tuple(value.shape) for name, value in state.items()}
     _check_names(recognised, wanted, given, source)
 
@@ -98,6 +99,11 @@ def fill(
         net.load_state_dict(copied, strict=True)
         net = net.to(device=device, dtype=dtype or torch.float32)
     return net.eval().requires_grad_(False)
+
+
+def _counters(wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Batch normalisation's counters of batches, which files from before torch 0.4.1 do not have and inference does not use."""
+    return {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith(".num_batches_tracked")}
 
 
 def _finite(value: Tensor) -> bool:
@@ -125,19 +131,13 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _told_beside(path: Path, entry: catalog.Entry | None, state: dict[str, Tensor]) -> dict[str, Any]:
-    """What names and shapes leave open, as the catalog or the file's own header ("arguments", JSON) says it."""
-    if entry and entry.arguments:
-        return dict(entry.arguments)
+def _header_arguments(path: Path) -> dict[str, Any]:
+    """The network's arguments as a safetensors header has them ("arguments", JSON), for what names and shapes leave open."""
     header = read_metadata(path).get("arguments")
-    if not header:
-        return {}
     try:
-        told = dict(json.loads(header))
+        return dict(json.loads(header)) if header else {}
     except (ValueError, TypeError):
         raise ModelError(f"cannot use {path.name}", "the arguments in its header are damaged", AGAIN) from None
-    plain = recognise(state, source=path.name)
-    return {name: value for name, value in told.items() if name in open_arguments(plain.architecture) & set(plain.assumed)}
 
 
 def _card(path: Path, entry: catalog.Entry | None) -> str:

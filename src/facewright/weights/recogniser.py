@@ -1,6 +1,7 @@
 """What a weight file is, told from its names and shapes alone: which network, which flavour, every size.
 
-The rules, one a network, stand in `architectures`. What names and shapes leave open has a stated default and can be said by the caller.
+The rules stand in `architectures`. What names and shapes leave open has a stated default, or is asked for where a wrong guess would
+give wrong pictures without an error; the caller can say it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from facewright.errors import ModelError
-from facewright.weights.architectures import ARCHITECTURES, FOREIGN, Architecture, DoesNotFit, Shapes
+from facewright.weights.architectures import ARCHITECTURES, FOREIGN, Architecture, Ask, DoesNotFit, Shapes
 
 if TYPE_CHECKING:
     import torch
@@ -32,25 +33,38 @@ class Recognised:
     arguments: dict[str, Any]
     title: str
     numbers: int
-    assumed: dict[str, Any] = field(default_factory=dict)
+    assumed: dict[str, Any]
+    rule: Architecture = field(repr=False)
 
     def build(self, device: str | torch.device = "cpu") -> nn.Module:
         """The network, freshly initialised, on `device` ("meta" costs nothing)."""
         import torch
 
         with torch.device(device):
-            return _architecture(self.architecture).build(self.arguments)
+            return self.rule.build(self.arguments)
+
+    def fitted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of the file under the network's names, where a publisher has others."""
+        return self.rule.fit(state, self.arguments) if self.rule.fit else state
 
 
-def recognise(state: Mapping[str, Tensor | Sequence[int]], *, source: str = "this file", **known: Any) -> Recognised:
+def recognise(
+    state: Mapping[str, Tensor | Sequence[int]], *, source: str = "this file", told: Mapping[str, Any] | None = None, **known: Any
+) -> Recognised:
     """The network that these tensors (or shapes) are the weights of.
 
     source: how to call the file in an error. known: what the caller knows of that names and shapes leave open:
-        flavour            "original" and "bilinear" have the same names and shapes; without a word "original" is taken, since no
-                           bilinear GFPGAN or StyleGAN2 was ever published
+        flavour            of a GFPGAN or StyleGAN2: "original" and "bilinear" have the same names and shapes, and are asked for
+        act_type           of a compact upscaler without PReLU: "relu" and "leakyrelu" are alike, and asked for
+        norm_type          of a ParseNet without tensors in its normalisation: "in", "pixel" and "none" are alike, and asked for
         input_is_latent    of a GFPGAN: True, as in every published file
         stddev_group       of a StyleGAN2 discriminator: 4
-    A `known` that the file contradicts, a file that facewright knows but cannot use, and one that it does not know raise ModelError.
+        head_size, resolution, attn_resolutions, cross_attention
+                           of a RestoreFormer: 8 heads (4 for RestoreFormer++), attention at maps of 16 px, a restorer
+        layers, ...        of a VGG: which layers are kept, and the other arguments of nets.vgg.VGGFeatures
+    told: the same as a header or a catalog says it: taken for what is left open, not held against the tensors.
+    A `known` that the file contradicts, what must be asked for and was not said, a file that facewright knows but cannot use, and one
+    that it does not know raise ModelError.
     """
     shapes = Shapes({name: tuple(getattr(value, "shape", value)) for name, value in state.items()})
     architecture = next((each for each in ARCHITECTURES if each.matches(shapes)), None)
@@ -62,30 +76,48 @@ def recognise(state: Mapping[str, Tensor | Sequence[int]], *, source: str = "thi
         raise ModelError(
             f"cannot use {source}", f"it looks like {architecture.title}, but {error}", "get the whole file from its source"
         ) from error
-    left_open = architecture.left_open(arguments)
-    for name, value in known.items():
-        if name in left_open:
-            arguments[name] = value
-        elif name not in arguments or arguments[name] != value:
-            raise ModelError(
-                f"cannot use {source} with {name}={value!r}", f"its tensors say {name}={arguments.get(name)!r}", "leave it out"
-            )
-    return Recognised(
-        architecture.name,
-        arguments,
-        architecture.describe(arguments),
-        sum(prod(shape) for shape in shapes.values()),
-        {name: arguments[name] for name in left_open if name not in known},
+
+    assumed = _settle(architecture, shapes, arguments, source, told or {}, known)
+    numbers = sum(prod(shape) for shape in shapes.values())
+    return Recognised(architecture.name, arguments, architecture.describe(arguments), numbers, assumed, architecture)
+
+
+def _settle(
+    architecture: Architecture, shapes: Shapes, arguments: dict[str, Any], source: str, told: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put into `arguments` what the shapes left open, as it is said or else assumed; returns what was assumed."""
+    left_open = (architecture.open.keys() | architecture.asks.keys()) - arguments.keys()
+    for name in known.keys() - left_open:
+        if name not in arguments:
+            raise _contradicted(source, name, known[name], f"there is nothing to say about {name} of {architecture.title}")
+        if arguments[name] != known[name]:
+            raise _contradicted(source, name, known[name], f"its tensors say {name}={arguments[name]!r}")
+    said = {name: value for name, value in told.items() if name in left_open} | known
+    for name, ask in architecture.asks.items():
+        if name in left_open and name not in said:
+            raise _asked(source, name, ask)
+        if name in left_open and said[name] not in ask.choices:
+            raise _contradicted(source, name, said[name], f"its tensors fit {', '.join(ask.choices)}")
+    arguments |= said
+    assumed: dict[str, Any] = {}
+    for name, value in architecture.open.items():
+        if name in left_open and name not in said:
+            assumed[name] = arguments[name] = value(shapes, arguments) if callable(value) else value
+    return assumed
+
+
+def _asked(source: str, name: str, ask: Ask) -> ModelError:
+    ways = " or ".join(f"{source}:{name}={choice}" for choice in ask.choices)
+    hint = f" ({ask.hint})" if ask.hint else ""
+    return ModelError(
+        f"cannot tell what {source} is",
+        f"its tensors fit {ask.which}, and the wrong one gives wrong pictures",
+        f"say which{hint}: {ways}; in Python: load_model(path, {name}={ask.choices[0]!r})",
     )
 
 
-def open_arguments(architecture: str) -> set[str]:
-    """The arguments of an architecture that its weights may leave open."""
-    return set(_architecture(architecture).open)
-
-
-def _architecture(name: str) -> Architecture:
-    return next(each for each in ARCHITECTURES if each.name == name)
+def _contradicted(source: str, name: str, value: object, why: str) -> ModelError:
+    return ModelError(f"cannot use {source} with {name}={value!r}", why, "leave it out, or say what fits")
 
 
 def _stranger(shapes: Shapes, source: str) -> ModelError:

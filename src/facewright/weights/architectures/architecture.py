@@ -10,14 +10,30 @@ from typing import TYPE_CHECKING, Any
 from facewright.weights.architectures.shapes import Shapes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+State = dict[str, "Tensor"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a file cannot tell and nobody may guess, since the wrong choice computes something else without an error.
+
+    choices: the values that fit. which: goes on from "its tensors fit", naming the choices. hint: what may help to choose, or "".
+    """
+
+    choices: tuple[str, ...]
+    which: str
+    hint: str = ""
 
 
 @dataclass(frozen=True)
 class Architecture:
     """name: ours. title: for people, goes on from "it is". tells: tensors that together no other network has. network: module:class.
 
-    open: arguments that names and shapes may leave open, with the value taken then.
+    deduce: the arguments that names and shapes determine. open: arguments that they may leave open, with the value taken then, or a
+    function of the shapes and the arguments so far that gives it. asks: those that they may leave open and that are asked for.
+    fit: from a file's tensors to those of the network where its names are not the network's.
     """
 
     name: str
@@ -26,18 +42,18 @@ class Architecture:
     network: str
     deduce: Callable[[Shapes], dict[str, Any]]
     open: dict[str, Any] = field(default_factory=dict)
+    asks: dict[str, Ask] = field(default_factory=dict)
+    fit: Callable[[State, dict[str, Any]], State] | None = None
 
     def matches(self, shapes: Mapping[str, object]) -> bool:
         return all(name in shapes for name in self.tells)
 
-    def left_open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The clean flavour shows in the names; only the other two are alike."""
-        return {name: value for name, value in self.open.items() if not (name == "flavour" and arguments.get("flavour") == "clean")}
-
     def describe(self, arguments: Mapping[str, Any]) -> str:
         facts = [f"{arguments['flavour']} flavour"] if "flavour" in arguments else []
         facts += [f"{arguments['out_size']} px"] if "out_size" in arguments else []
-        return ", ".join([self.title.removeprefix("a "), *facts])
+        facts += [f"x{arguments[name]}" for name in ("scale", "upscale") if name in arguments]
+        facts += [str(arguments["backbone"])] if "backbone" in arguments else []
+        return ", ".join([self.title.removeprefix("a ").removeprefix("the "), *facts])
 
     def build(self, arguments: Mapping[str, Any]) -> nn.Module:
         module, _, name = self.network.partition(":")

@@ -6,7 +6,7 @@ from math import isqrt, log2
 from typing import Any
 
 from facewright.weights.architectures import stylegan2
-from facewright.weights.architectures.architecture import Architecture, nothing_to_deduce
+from facewright.weights.architectures.architecture import Architecture, Ask, nothing_to_deduce
 from facewright.weights.architectures.shapes import DoesNotFit, Shapes
 from facewright.weights.architectures.stylegan2 import as_asked, generator_channels, latents_of, sides_down_from
 
@@ -15,7 +15,7 @@ def restorer(shapes: Shapes) -> dict[str, Any]:
     """Arguments of nets.gfpgan.GFPGAN."""
     decoder = shapes.below("stylegan_decoder.")
     arguments = stylegan2.generator(decoder)
-    clean, out_size, features = arguments["flavour"] == "clean", arguments["out_size"], arguments["num_style_feat"]
+    clean, out_size, features = "flavour" in arguments, arguments["out_size"], arguments["num_style_feat"]
     if shapes.count("condition_scale.{}.0.weight") != int(log2(out_size)) - 2:
         raise DoesNotFit(f"its conditions are not those of a decoder of {out_size} px")
 
@@ -36,7 +36,6 @@ def restorer(shapes: Shapes) -> dict[str, Any]:
     scale = shapes["condition_scale.0.2.weight"]
     return arguments | {
         "different_w": latents != features,
-        "input_is_latent": True,
         "sft_half": scale[0] == scale[1],
         "input_skip": "input_skip.weight" in shapes,
         # the decoder's size is that of the folded picture, whose colours are in its channels
@@ -52,7 +51,12 @@ GFPGAN = (
         ("stylegan_decoder.constant_input.weight", "final_linear.weight", "condition_scale.0.0.weight"),
         "facewright.nets.gfpgan:GFPGAN",
         restorer,
-        {"flavour": "original", "input_is_latent": True},
+        {"input_is_latent": True},
+        {
+            "flavour": Ask(
+                ("original", "bilinear"), "a GFPGAN of the flavour original as well as bilinear", "every published one is original"
+            )
+        },
     ),
     Architecture(
         "gfpgan.component_discriminator",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from facewright.weights.architectures.architecture import Architecture, nothing_to_deduce
+from facewright.weights.architectures.shapes import Shapes
+
+
+def arcface(shapes: Shapes) -> dict[str, Any]:
+    """Arguments of nets.arcface.ResNetArcFace: how many blocks a stage has, and whether they squeeze and excite."""
+    return {
+        "layers": tuple(shapes.count(f"layer{stage}.{{}}.conv1.weight") for stage in (1, 2, 3, 4)),
+        "use_se": "layer1.0.se.fc.0.weight" in shapes,
+    }
+
 
 IDENTITY = (
     Architecture(
@@ -11,5 +23,12 @@ IDENTITY = (
         ("stem.weight", "stem_affine.weight", "blocks.13.affine2.bias", "embed.weight"),
         "facewright.nets.identity:DlibEmbedding",
         nothing_to_deduce,
+    ),
+    Architecture(
+        "identity.arcface",
+        "the face embedding ArcFace",
+        ("conv1.weight", "layer1.0.bn0.weight", "layer4.0.bn0.weight", "bn4.weight", "fc5.weight", "bn5.weight"),
+        "facewright.nets.arcface:ResNetArcFace",
+        arcface,
     ),
 )

@@ -6,6 +6,21 @@ from facewright.weights.architectures.architecture import Architecture
 from facewright.weights.architectures.gfpgan import GFPGAN
 from facewright.weights.architectures.identity import IDENTITY
 from facewright.weights.architectures.mtcnn import MTCNN
+from facewright.weights.architectures.parsing import PARSING
+from facewright.weights.architectures.realesrgan import REALESRGAN
+from facewright.weights.architectures.restoreformer import RESTOREFORMER
+from facewright.weights.architectures.retinaface import RETINAFACE
 from facewright.weights.architectures.stylegan2 import STYLEGAN2
+from facewright.weights.architectures.vgg import VGG
 
-ARCHITECTURES: tuple[Architecture, ...] = (*GFPGAN, *STYLEGAN2, *MTCNN, *IDENTITY)
+ARCHITECTURES: tuple[Architecture, ...] = (
+    *GFPGAN,
+    *STYLEGAN2,
+    *RESTOREFORMER,
+    *RETINAFACE,
+    *MTCNN,
+    *PARSING,
+    *IDENTITY,
+    *VGG,
+    *REALESRGAN,
+)

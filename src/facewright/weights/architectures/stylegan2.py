@@ -6,15 +6,15 @@ from math import log2
 from typing import Any
 
 from facewright.errors import UsageError
-from facewright.weights.architectures.architecture import Architecture
+from facewright.weights.architectures.architecture import Architecture, Ask
 from facewright.weights.architectures.shapes import DoesNotFit, Shapes
 
 
 def generator(shapes: Shapes) -> dict[str, Any]:
-    """Arguments of nets.stylegan2.StyleGAN2Generator."""
+    """Arguments of nets.stylegan2.StyleGAN2Generator. The clean flavour shows in the names; the other two are alike."""
     out_size = 4 * 2 ** shapes.count("to_rgbs.{}.bias")
     return {
-        "flavour": "clean" if "style_conv1.bias" in shapes else "original",
+        **({"flavour": "clean"} if "style_conv1.bias" in shapes else {}),
         "out_size": out_size,
         "num_style_feat": shapes.axis("style_conv1.modulated_conv.modulation.weight", 1),
         "num_mlp": sum(name.startswith("style_mlp.") and name.endswith(".weight") for name in shapes),
@@ -30,7 +30,7 @@ def discriminator(shapes: Shapes) -> dict[str, Any]:
     # Number 0 is the first convolution, the blocks follow.
     for level, side in enumerate(sides[1:], start=1):
         channels[side] = shapes.axis(f"conv_body.{level}.conv2.1.weight", 0)
-    return {"out_size": sides[0], **as_asked(channels), "stddev_group": 4}
+    return {"out_size": sides[0], **as_asked(channels)}
 
 
 def latents_of(out_size: int) -> int:
@@ -81,7 +81,11 @@ STYLEGAN2 = (
         ("constant_input.weight", "style_conv1.modulated_conv.weight", "to_rgb1.bias"),
         "facewright.nets.stylegan2:StyleGAN2Generator",
         generator,
-        {"flavour": "original"},
+        asks={
+            "flavour": Ask(
+                ("original", "bilinear"), "a StyleGAN2 of the flavour original as well as bilinear", "every published one is original"
+            )
+        },
     ),
     Architecture(
         "stylegan2.discriminator",
