@@ -31,7 +31,7 @@ def list_models(
     if as_json:
         typer.echo(json.dumps([facts(entry) for entry in entries], indent=2))
         return
-    rows = [(entry.name, _state(entry), megabytes(entry.size), entry.licence, entry.title) for entry in entries]
+    rows = [(entry.name, entry.serves, _state(entry), megabytes(entry.size), entry.terms, entry.title) for entry in entries]
     for line in columns(rows):
         typer.echo(line)
 
@@ -57,7 +57,7 @@ def get(
         if not quiet:
             typer.echo(f"{entry.name} is here: {path}")
             if not entry.bundled:
-                typer.echo(f"licence: {entry.licence}. {entry.note}")
+                typer.echo(f"licence: {entry.terms}. {entry.note}")
             if not entry.runs:
                 typer.echo("this version cannot run it yet")
     if len(failures) == 1 == len(entries):
@@ -71,18 +71,23 @@ def get(
 def info(
     name: Annotated[str, typer.Argument(help="A name of the list, or a weight file.", show_default=False)], as_json: AsJson = False
 ) -> None:
-    """What a model is: its card, licence and origin; for any weight file what its tensors say."""
-    entry = None if Path(name).expanduser().is_file() else _entry_or_path(name)
-    told: dict[str, Any] = facts(entry) if entry else {"path": str(Path(name).expanduser())}
-    if entry is None or (entry.runs and entry.where != "missing"):
-        told |= _network(told["path"])
+    """What a model is: its card, licence and origin; for any weight file what its tensors say.
+
+    What a file cannot tell is said beside its name: FILE:flavour=bilinear
+    """
+    file = Path(catalog.split(name)[0]).expanduser()
+    entry = catalog.identify(file) if file.is_file() else _entry_or_path(name)
+    told: dict[str, Any] = facts(entry) if entry else {}
+    told |= {"path": str(file), "where": "given"} if file.is_file() else {}
+    if entry is None or (entry.runs and (entry.where != "missing" or file.is_file())):
+        told |= _network(name)
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
     card = told.pop("card", "")
     for line in columns([(key, _words(value)) for key, value in told.items() if value not in (None, "", [], {})]):
         typer.echo(line)
-    if entry and entry.where == "missing":
+    if entry and entry.where == "missing" and not file.is_file():
         typer.echo(f"to get it: {entry.how_to_get}")
     if card:
         typer.echo(f"\n{card}")
@@ -127,7 +132,9 @@ def facts(entry: catalog.Entry) -> dict[str, Any]:
         "where": entry.where,
         "path": str(entry.path),
         "bytes": entry.size,
+        "serves": entry.serves,
         "licence": entry.licence,
+        "commercial": entry.commercial,
         "note": entry.note,
         "runs": entry.runs,
         "default": entry.default,
@@ -169,14 +176,15 @@ def _entry_or_path(name: str) -> catalog.Entry:
         raise
 
 
-def _network(path: str) -> dict[str, Any]:
+def _network(name: str) -> dict[str, Any]:
     from facewright.weights import load_model
 
-    model = load_model(path)
+    model = load_model(name)
     numbers = sum(parameter.numel() for parameter in model.net.parameters())
     told = {"network": model.info["title"], "parameters": numbers, "arguments": model.arguments, "assumed": model.info["assumed"]}
     # The catalog's own words are said already; a card is the text that comes with a file.
-    return told | {"card": model.info["card"] if Path(path).with_suffix(".md").is_file() else ""}
+    card = model.info["card"] if Path(model.info["path"]).with_suffix(".md").is_file() else ""
+    return told | {"noise": model.info["noise"], "card": card}
 
 
 @contextmanager

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facewright.weights.catalog import bundled, find
+    from facewright.weights.catalog import available, bundled, find
     from facewright.weights.models import Model, load_model
     from facewright.weights.reader import read_metadata, read_state
     from facewright.weights.recogniser import Recognised, recognise
 
-__all__ = ["Model", "Recognised", "bundled", "find", "load_model", "read_metadata", "read_state", "recognise"]
+__all__ = ["Model", "Recognised", "available", "bundled", "find", "load_model", "read_metadata", "read_state", "recognise"]
 
 _HOME = {
     "Model": "models",
     "Recognised": "recogniser",
+    "available": "catalog",
     "bundled": "catalog",
     "find": "catalog",
     "load_model": "models",

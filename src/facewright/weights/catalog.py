@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,11 @@ HERE = Path(__file__).parent
 SUFFIXES = {".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx", ".pkl"}
 
 Where = Literal["bundled", "downloaded", "missing"]
+Serves = Literal["restore", "detect", "parse", "background", "identity", "training"]
+# Goes on from the licence.
+TERMS = {"yes": "", "ask": "ask before commercial use", "no": "non-commercial use only"}
+# "net.pth:flavour=bilinear": what a file cannot tell, said beside its name.
+SAID = re.compile(r"(?P<name>.+?):(?P<said>\w+=[^:=,]+(?:,\w+=[^:=,]+)*)")
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,9 @@ class Entry:
     name: str
     file: str
     title: str
+    serves: Serves
     licence: str
+    commercial: Literal["yes", "ask", "no"]
     note: str
     runs: bool
     bundled: bool = False
@@ -55,13 +63,22 @@ class Entry:
         """Bytes: of the file if it is here, else as published."""
         return self.path.stat().st_size if self.where != "missing" else self.bytes or self.about_bytes
 
+    def has_size(self, size: int) -> bool:
+        """Whether a file of this many bytes may be the published one; where only the size of its tensors is known, within a twentieth."""
+        return size == self.bytes if self.bytes else self.about_bytes is not None and abs(size / self.about_bytes - 1) < 0.05
+
     @property
     def card(self) -> str:
         """What there is to know of it before using it: the card beside a bundled file, else the catalog's words."""
         card = self.path.with_suffix(".md")
         if self.bundled and card.is_file():
             return card.read_text(encoding="utf-8")
-        return f"{self.title}. Licence: {self.licence}. {self.note}"
+        return f"{self.title}. Licence: {self.terms}. {self.note}"
+
+    @property
+    def terms(self) -> str:
+        """The licence, with a warning where commercial use is forbidden or doubtful."""
+        return ", ".join(filter(None, (self.licence, TERMS[self.commercial])))
 
     @property
     def how_to_get(self) -> str:
@@ -102,6 +119,11 @@ def _names() -> dict[str, Entry]:
     return {alias.lower(): entry for entry in entries().values() for alias in (entry.name, entry.file, Path(entry.file).stem, *entry.also)}
 
 
+def available(name: str) -> bool:
+    """Whether a catalog name's file is here, bundled or in the cache. Raises ModelError for an unknown name."""
+    return lookup(name).where != "missing"
+
+
 def default() -> Entry:
     """The model that is used when none is named."""
     return next(entry for entry in entries().values() if entry.default)
@@ -115,11 +137,46 @@ def bundled(name: str) -> Path:
     return path
 
 
+def split(name: str | Path) -> tuple[str | Path, dict[str, Any]]:
+    """A name or path and what is said beside it of what the file cannot tell: "net.pth:flavour=bilinear", several by commas.
+
+    Values are read as YAML has them: words, numbers, true, false. A file whose very name looks so is taken as it is.
+    """
+    found = SAID.fullmatch(str(name))
+    if not found or Path(name).expanduser().is_file():
+        return name, {}
+    import yaml
+
+    said = dict(part.split("=", 1) for part in found["said"].split(","))
+    return found["name"], {key: yaml.safe_load(value) for key, value in said.items()}
+
+
+def identify(path: Path) -> Entry | None:
+    """The entry whose published file this is: by its place, else by name and size, else by size and sha256."""
+    for entry in entries().values():
+        if entry.path == path:
+            return entry
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    named = next((entry for entry in entries().values() if not entry.bundled and path.name in (entry.file, *entry.also)), None)
+    if named and named.has_size(size):
+        return named
+    alike = [entry for entry in entries().values() if entry.bytes == size and entry.sha256]
+    if not alike:
+        return None
+    from facewright.weights.download import file_sha256
+
+    digest = file_sha256(path)
+    return next((entry for entry in alike if entry.sha256 == digest), None)
+
+
 def find(name: str | Path) -> Path:
-    """The file of a model: a path as it is, else a catalog name's bundled or downloaded file.
+    """The file of a model: a path as it is, else a catalog name's bundled or downloaded file. What is `split` off is not looked at.
 
     Nothing is downloaded. Raises ModelError: with the nearest names for an unknown one, and how to get it for one that is not here.
     """
+    name = split(name)[0]
     path = Path(name).expanduser()
     if path.is_file():
         return path

@@ -50,15 +50,16 @@ def download(
 ) -> Path:
     """Fetch `url` (or the first of `mirrors` that answers) to `target`, which appears whole and checked, or not at all.
 
-    sha256, size: what the file must be; None is not checked. check: called with the whole file before it gets its name; what it raises
-    goes through, and the file is removed. again: fetch even if `target` is here; it is replaced at the end.
+    sha256 (or its beginning), size: what the file must be; None is not checked. check: called with the whole file before it gets its
+    name; what it raises goes through, and the file is removed. again: fetch even if `target` is here; it is replaced at the end.
     progress: called with (bytes so far, bytes in all or None). attempts: how often in a row a line may break without new ground gained;
     pause: seconds before the second one, doubling after.
     What was fetched stays in `target`.part, and the next call goes on from there, in this process or another. Where another process
     is fetching the same file, waits for it. Raises ModelError (no connection, no such file, wrong content), OutputError (disk).
     """
     with _writable(target), _lock(target):
-        if not again and target.is_file() and (sha256 is None or file_sha256(target) == sha256) and size in (None, target.stat().st_size):
+        fits = target.is_file() and size in (None, target.stat().st_size) and (sha256 is None or file_sha256(target).startswith(sha256))
+        if fits and not again:
             return target
         failure: ModelError | None = None
         for each in (url, *mirrors):
@@ -124,7 +125,7 @@ class _Transfer:
                     wait = min(pause * 2 ** (attempts - left), LONGEST_PAUSE)
                     log.info("%s: %s; again in %.1f s", self.target.name, self._reason(error), wait)
                     time.sleep(wait)
-        if self.sha256 and digest != self.sha256:
+        if self.sha256 and not digest.startswith(self.sha256):
             self._drop()
             if not begun_afresh:
                 # The part may have been another version's, or damaged on this disk: once from the first byte.

@@ -13,6 +13,7 @@ from torch import nn
 from facewright.errors import ModelError
 from facewright.weights import catalog
 from facewright.weights.device import pick_device
+from facewright.weights.noise import Kind, choose_noise, noise_facts
 from facewright.weights.reader import read_metadata, read_state
 from facewright.weights.recogniser import Recognised, recognise
 
@@ -26,13 +27,18 @@ AGAIN = "get the whole file again from its source"
 class Model:
     """A network with its weights: eval mode, no gradients.
 
-    architecture, arguments: as `Recognised`. info: name, title, path, licence, note, card (text), assumed (what the file left open).
+    architecture, arguments: as `Recognised`. info: name, title, path, licence, commercial (use: "yes", "ask", "no"), note, card (text),
+    assumed (what the file left open), noise (layers, largest strength, choices; {} for networks without).
     """
 
     net: nn.Module
     architecture: str
     arguments: dict[str, Any]
     info: dict[str, Any] = field(default_factory=dict)
+
+    def noise(self, kind: Kind, seed: int = 0) -> list[Tensor]:
+        """For the `noise` of a GFPGAN's or StyleGAN2's forward: "stored", "seeded" or "zero", see `choose_noise`."""
+        return choose_noise(self.net, kind, seed)
 
 
 def load_model(
@@ -41,25 +47,29 @@ def load_model(
     """The network of a catalog name or weight file, all sizes told from the file.
 
     device, dtype (float32 where None): where and how the weights are held; buffers of whole numbers keep their type.
-    key: the part of a training checkpoint, see `read_state`. known: see `recognise`.
+    key: the part of a training checkpoint, see `read_state`. known: what the file cannot tell, see `recognise`; it can also be said beside
+    the name: "net.pth:flavour=bilinear". The published files are known by their place, name, size or sum, and need no word.
     Raises ModelError where the file is missing, unsafe, damaged, unknown, or does not fill the network exactly; UsageError for a
     device that is not there.
     """
-    path = catalog.find(name_or_path)
+    name, said = catalog.split(name_or_path)
+    path = catalog.find(name)
     device = pick_device(device)
     state = read_state(path, key=key)
-    entry = next((each for each in catalog.entries().values() if each.path == path), None)
-    known = dict(entry.arguments if entry else {}) | known
-    recognised = recognise(state, source=path.name, told=_header_arguments(path), **known)
+    entry = catalog.identify(path)
+    told = _header_arguments(path) | dict(entry.arguments if entry else {})
+    recognised = recognise(state, source=path.name, told=told, **said | known)
     net = fill(recognised, recognised.fitted(state), device=device, dtype=dtype, source=path.name)
     info = {
         "name": entry.name if entry else path.stem,
         "title": recognised.title,
         "path": str(path),
         "licence": entry.licence if entry else read_metadata(path).get("licence", "unknown"),
+        "commercial": entry.commercial if entry else "ask",
         "note": entry.note if entry else "",
         "card": _card(path, entry),
         "assumed": recognised.assumed,
+        "noise": noise_facts(net),
     }
     return Model(net, recognised.architecture, recognised.arguments, info)
 

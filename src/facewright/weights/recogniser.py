@@ -92,7 +92,7 @@ def _settle(
             raise _contradicted(source, name, known[name], f"there is nothing to say about {name} of {architecture.title}")
         if arguments[name] != known[name]:
             raise _contradicted(source, name, known[name], f"its tensors say {name}={arguments[name]!r}")
-    said = {name: value for name, value in told.items() if name in left_open} | known
+    said = {name: value for name, value in told.items() if name in left_open} | dict(known)
     for name, ask in architecture.asks.items():
         if name in left_open and name not in said:
             raise _asked(source, name, ask)
