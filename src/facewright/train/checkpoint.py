@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,29 @@ def appears_whole(path: Path) -> Iterator[Path]:
         with part.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(part, path)
+        _sync_folder(path.parent)
     except BaseException as problem:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         # what torch and safetensors make of a full disk
         if isinstance(problem, (OSError, RuntimeError, SafetensorError)):
             why = getattr(problem, "strerror", None) or str(problem).splitlines()[0]
             raise OutputError(f"cannot write {path}", why, "free some space, or choose another run folder with --run") from problem
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for part in folder.glob("*.part"):
+        with suppress(OSError):
+            part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut; where a file system cannot, the file is whole all the same."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,82 +1,46 @@
 """The training loop: steps over named networks, optimisers and losses; everything a recipe should not have to say.
 
-Moves batches to the device, casts, clips, guards against divergence, averages (EMA), logs (jsonl and TensorBoard), draws samples,
-measures, keeps checkpoints, and goes on from the newest readable one bit for bit: a batch is a function of seed and step, and the
-random generator of the noise is restored with the networks.
+Moves batches to the device, casts, averages gradients over the parts of a batch and over processes, clips, guards against numbers that
+are none, averages networks (EMA), logs, draws samples, measures, keeps checkpoints, and goes on from the newest readable one bit for
+bit: a batch is a function of seed and step, and the random generator of the noise is restored with the networks.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
+import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from facewright.data import Batch
 from facewright.errors import FacewrightError, InputError, OutputError, UsageError
 from facewright.nets.blocks.layout import channels_last
-from facewright.train import checkpoint
+from facewright.train import checkpoint, parallel, resuming
 from facewright.train.ema import Ema
-from facewright.weights.device import PRECISIONS, pick_device
+from facewright.train.guards import THE_SUM, FiniteGuard, memory_watched
+from facewright.train.logbook import Logbook
+from facewright.train.parts import Parts, part_of, samples_in
+from facewright.train.randomness import random_state, restore_random_state, undisturbed
+from facewright.train.run_settings import RunSettings as RunSettings
+from facewright.train.stopping import Stopped, StopRequest
+from facewright.weights.device import PRECISIONS
 
 log = logging.getLogger(__name__)
 
-TRAINS_IN = ("fp32", "bf16")  # fp16 would need its losses scaled
-LEFT_OUT_LIMIT = 10
-"""So many steps in a row without a finite gradient are no accident any more: the network has left the numbers it can come back from."""
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How long, how often, where; what is learned stands in the recipe's own settings.
-
-    device: "auto" or torch's name. precision: "auto", "fp32" or "bf16" (fp16 would need its losses scaled). *_every: in steps, 0 is
-    never. keep_checkpoints: at least 1. clip_norm: largest norm of a network's gradient. Raises UsageError for what makes no sense.
-    """
-
-    steps: int = 100_000
-    batch: int = 8
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    log_every: int = 50
-    sample_every: int = 1000
-    checkpoint_every: int = 500
-    validate_every: int = 1000
-    keep_checkpoints: int = 2
-    clip_norm: float = 10.0
-    tensorboard: bool = True
-
-    def __post_init__(self) -> None:
-        least = {
-            "steps": 0,
-            "batch": 1,
-            "log_every": 0,
-            "sample_every": 0,
-            "checkpoint_every": 0,
-            "validate_every": 0,
-            "keep_checkpoints": 1,
-        }
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise UsageError(f"run.{name} cannot be {getattr(self, name)}", f"it is at least {low}")
-        if not self.clip_norm > 0:
-            raise UsageError(f"run.clip_norm cannot be {self.clip_norm:g}", "it is over 0")
-        if self.precision not in ("auto", *TRAINS_IN):
-            raise UsageError(f"run.precision cannot be {self.precision!r}", what_to_do=f"use one of: auto, {', '.join(TRAINS_IN)}")
-
 
 class Recipe(Protocol):
-    """What an algorithm brings: its networks and one step over them."""
+    """What an algorithm brings: its networks and one step over them.
+
+    All that a step remembers for the next one is in the networks (buffers too) and the optimisers; its random numbers come from torch's
+    own generator or, for what differs from sample to sample, from `Engine.draw`.
+    """
 
     networks: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
@@ -91,182 +55,329 @@ class Recipe(Protocol):
     def export(self, path: Path) -> None: ...
 
 
-class Diverged(FacewrightError):
-    """A loss, or the gradient of a network time after time, is not a finite number."""
-
-
 class Engine:
-    """Runs a recipe in a folder: settings.yaml, log.jsonl, step-*.pt, samples/, export.safetensors."""
+    """Runs a recipe in a folder: settings.yaml, log.jsonl, step-*.pt, samples/, export.safetensors, export-best.safetensors.
+
+    rank, world: this process among those of the run, see `parallel`; the recipe's batches are share `rank` of `world`.
+    """
 
     def __init__(
         self, recipe: Recipe, run: RunSettings, folder: Path, on_step: Callable[[int, dict[str, float]], None] | None = None
     ) -> None:
+        """on_step: told the step and its numbers every run.log_every steps, on the first process; also seconds_left, and
+        unsaved_steps while the disk takes no checkpoint."""
         self.recipe, self.run_settings, self.folder, self.on_step = recipe, run, folder, on_step
-        self.device = pick_device(run.device)
+        self.processes, self.device = parallel.join(run.device)
+        self.rank, self.world = self.processes.rank, self.processes.world
+        run.check_shares(self.world)
         self.dtype = pick_dtype(run.precision, self.device)
         self.step = 0
-        self._saved_at = -1
+        self._kept: int | None = None  # the step of the last good checkpoint, of the last export
+        self._exported: int | None = None
+        self._failure = ""  # why the last checkpoint could not be written
+        self._best: float | None = None
         self._pending: dict[str, Tensor] = {}
-        self._left_out: Counter[str] = Counter()
+        self._parts = Parts(run.accumulate, self.device)
+        self._gathering, self._gathered = "", dict[str, Tensor]()
+        self._meaning: list[Tensor] = []
+        self._guard = FiniteGuard(run.on_nan, speaks=self.rank == 0)
+        self._stop, self._stopping = StopRequest(), False
         torch.manual_seed(run.seed)
-        for network in [*recipe.networks.values(), *(ema.network for ema in recipe.ema.values())]:
+        for network in self._networks():
             channels_last(network.to(self.device))
         recipe.bind(self)
 
     def run(self) -> None:
         """Train up to `steps`, from the newest readable checkpoint of the folder if there is one.
 
-        Raises Diverged; InputError where the folder's checkpoints are of other networks or cannot be read; OutputError (full disk, ...).
+        A disk that takes no checkpoint or log is complained of and does not end the run before its last step. Raises Diverged,
+        OutOfMemory, Stopped (after Ctrl-C or SIGTERM, with a checkpoint), LostProcess; InputError where the folder's checkpoints are of
+        other networks or cannot be read; OutputError where the folder cannot be, or where nothing of the end could be saved.
         """
+        found = self.processes.told(self._open)
+        if found is not None:
+            self.resume(*found)
+        else:
+            self.processes.agree(t for network in self._networks() for t in network.state_dict().values())
+        with self._stop, memory_watched(self._memory_advice):
+            self._train()
+
+    def _open(self) -> tuple[Path, dict[str, Any]] | None:
+        """Make the folder, find what to go on from, say what was set otherwise."""
+        settings, told = resuming.spoken(self.recipe, self.run_settings), self.folder / "settings.yaml"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.sweep(self.folder)
             if (found := checkpoint.newest(self.folder)) is not None:
-                self.resume(*found)
-            settings = {"recipe": asdict(self.recipe.settings), "run": asdict(self.run_settings)}
-            told = yaml.safe_dump(json.loads(json.dumps(settings)), sort_keys=False)
-            (self.folder / "settings.yaml").write_text(told, encoding="utf-8")
-            self._train()
+                self._compare(found[0], found[1], found[1].get("settings") or resuming.read_settings(told) or {}, settings)
         except OSError as problem:
-            why = problem.strerror or str(problem)
-            raise OutputError(
-                f"cannot write to the run folder {self.folder}", why, "free some space, or choose another with --run"
-            ) from problem
+            raise _unwritable(self.folder, problem) from problem
+        try:
+            with checkpoint.appears_whole(told) as part:
+                resuming.write_settings(settings, part)
+        except OutputError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+                log.warning("%s; training goes on, and cannot be kept unless there is space in time", error)
+            else:
+                raise _unwritable(self.folder, error.__cause__) from error
+        return found
+
+    def _compare(self, path: Path, state: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Raises InputError where the checkpoint does not fit, with the settings that may be why; warns of those that change the course."""
+        changed = resuming.changes(before, now) if before else {}
+        course = resuming.that_change_the_course(changed, getattr(self.recipe, "harmless", ()))
+        if why := resuming.misfit(self.recipe, state):
+            suspects = resuming.sizes(course)
+            back = " ".join(f"{name}={old}" for name, (old, _) in suspects.items())
+            raise InputError(
+                f"cannot go on from {path}",
+                f"{why}; changed since: {resuming.listed(suspects)}" if suspects else why,
+                f"set {back} again, or use a new run folder" if suspects else "use its own settings, or a new run folder",
+            )
+        if course:
+            log.warning("going on from %s with other settings, the course changes: %s", path, resuming.listed(course))
+        if other := {name: change for name, change in changed.items() if name not in course}:
+            log.info("also changed: %s", resuming.listed(other))
 
     def _train(self) -> None:
         s, first, started = self.run_settings, self.step, time.monotonic()
-        writer = _tensorboard(self.folder) if s.tensorboard else None
+        logbook = Logbook(self.folder, self.step, s.tensorboard) if self.rank == 0 else None
         batches = self.recipe.batches(self.step)
         try:
-            with self._journal() as journal:
-                while self.step < s.steps:
-                    self.recipe.step(next(batches).to(self.device))
-                    self.step += 1
-                    numbers: dict[str, float] = {}
-                    if self._due(s.log_every):
-                        numbers = {name: round(float(value), 5) for name, value in self._pending.items()}
-                        numbers["images_per_second"] = round((self.step - first) * s.batch / (time.monotonic() - started), 2)
-                        if self.on_step:
-                            self.on_step(self.step, numbers)
-                    if self._due(s.validate_every):
-                        numbers |= {f"val/{name}": round(value, 5) for name, value in self.recipe.validate().items()}
-                    if numbers:
-                        journal.write(json.dumps({"step": self.step, **numbers}) + "\n")
-                        journal.flush()
-                        if writer is not None:
-                            for name, value in numbers.items():
-                                writer.add_scalar(name, value, self.step)
-                    if self._due(s.sample_every):
-                        (self.folder / "samples").mkdir(exist_ok=True)
-                        self.recipe.sample(self.folder / "samples")
-                    if self._due(s.checkpoint_every):
-                        self.save()
-            if self._saved_at != self.step:
+            while self.step < s.steps and not self._stopping:
+                self._walk(next(batches))
+                self.step += 1
+                if self.world == 1:
+                    self._stopping = self._stop.number != 0  # several processes agree on it in `update`
+                numbers: dict[str, float] = {}
+                if self._due(s.log_every) and logbook is not None:
+                    numbers = {name: round(float(value), 5) for name, value in self._pending.items()}
+                    numbers |= {f"{name}/left_out": float(count) for name, count in self._guard.left_out.items()}
+                    per_second = (self.step - first) / (time.monotonic() - started)
+                    numbers["images_per_second"] = round(per_second * s.batch, 2)
+                    if self.on_step:
+                        self.on_step(self.step, numbers | self._outlook(per_second))
+                if self._due(s.validate_every) and logbook is not None:
+                    numbers |= self._validate()
+                if numbers and logbook is not None:
+                    logbook.write(self.step, numbers)
+                if self._due(s.sample_every):
+                    self._sample()
+                if self._due(s.checkpoint_every):
+                    self.save()
+            if self._exported != self.step:
                 self.save()
         finally:
-            if writer is not None:
-                writer.close()
+            self._parts.close()
+            if logbook is not None:
+                logbook.close()
             if hasattr(batches, "close"):
                 batches.close()  # ends the threads that work ahead
+        self._end()
+
+    def _walk(self, batch: Batch) -> None:
+        """One step of the recipe over this process's share of the batch, in its parts."""
+        if self.world > 1 and (count := samples_in(batch)) is not None and count * self.world != self.run_settings.batch:
+            raise FacewrightError(
+                f"the recipe gives {count} samples a step to each of {self.world} processes",
+                f"run.batch is {self.run_settings.batch} over all of them",
+                "its batches are to be the share (engine.rank, engine.world)",
+            )
+        parts = self._parts
+        parts.walk(lambda index: self.recipe.step(part_of(batch, index, parts.count).to(self.device)))
 
     def update(self, name: str, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
-        """One optimiser step on the weighted sum; the EMA of that network follows.
+        """One optimiser step on the weighted sum, of the joint batch; the EMA of that network follows.
 
-        A step whose gradient is not finite is left out. Raises Diverged for a loss that is not finite, or after LEFT_OUT_LIMIT steps
-        left out in a row; UsageError for a loss without a weight.
+        Losses are means over samples. An update with a loss or gradient that is not finite ends the run or is left out (run.on_nan).
+        Raises Diverged; UsageError for a loss without a weight.
         """
         if missing := [term for term in losses if term not in weights]:
             raise UsageError(f"the loss {missing[0]} of {name} has no weight", what_to_do=f"set it, or set it to 0: {', '.join(losses)}")
         total = torch.stack([weights[term] * value.float() for term, value in losses.items()]).sum()
-        if not torch.isfinite(total):
-            bad = [term for term, value in losses.items() if not torch.isfinite(value)] or ["their sum"]
-            raise Diverged(
-                f"training diverged at step {self.step}",
-                f"{', '.join(bad)} of {name} is not finite",
-                "resume from the last checkpoint with a lower learning rate",
-            )
-        optimizer = self.recipe.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.run_settings.clip_norm)
-        if torch.isfinite(norm):
-            optimizer.step()
-            self._left_out[name] = 0
-        else:
-            self._leave_out(name)
-        if name in self.recipe.ema:
-            self.recipe.ema[name].update(self.recipe.networks[name], self.step)
-        self._pending |= {f"{name}/{term}": value.detach() for term, value in losses.items()} | {f"{name}/gradient": norm.detach()}
+        if not self._gathered:  # the first part of the batch to come here
+            self._gathering = name
+            self.recipe.optimizers[name].zero_grad(set_to_none=True)
+        elif self._gathering != name:
+            raise FacewrightError("the parts of a batch do not make the same updates", f"one is at {self._gathering}, another at {name}")
+        (total / self._parts.count).backward()  # type: ignore[no-untyped-call]
+        for term, loss in {**losses, THE_SUM: total}.items():
+            value = loss.detach().float() / self._parts.count
+            self._gathered[term] = self._gathered[term] + value if term in self._gathered else value
+        self._parts.meet(lambda: self._apply(name, weights))
 
-    def _leave_out(self, name: str) -> None:
-        """One bad batch is passed over. A network whose outputs have exploded has finite losses and no finite gradient ever again."""
-        log.warning("step %d: the gradient of %s is not finite, step left out", self.step, name)
-        self._left_out[name] += 1
-        if self._left_out[name] >= LEFT_OUT_LIMIT:
-            raise Diverged(
-                f"training diverged at step {self.step}",
-                f"the gradient of {name} has not been a finite number for {LEFT_OUT_LIMIT} steps",
-                f"lower the learning rate of {name}, and remove the newest checkpoints so that an older one is resumed",
-            )
+    def _apply(self, name: str, weights: Mapping[str, float]) -> None:
+        """The update itself, once all parts have brought their gradient."""
+        values, self._gathered = self._gathered, {}
+        optimizer = self.recipe.optimizers[name]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if self.world > 1:
+            asked = self._stopping or self._stop.number != 0
+            values, self._stopping = self.processes.average(parameters, values, [*sorted(weights), THE_SUM], asked)
+        norm = nn.utils.clip_grad_norm_(parameters, self.run_settings.clip_norm)
+        if self._guard.passes(name, self.step, values, norm):
+            optimizer.step()
+            if name in self.recipe.ema:
+                self.recipe.ema[name].update(self.recipe.networks[name], self.step)
+        del values[THE_SUM]
+        self._pending |= {f"{name}/{term}": value for term, value in values.items()} | {f"{name}/gradient": norm.detach()}
+
+    def draw(self, how: Callable[[int], Tensor], count: int) -> Tensor:
+        """Random numbers of `count` samples that differ from sample to sample: `how(n)` draws for n, samples first.
+
+        It is asked for the whole joint batch, of which this process and part get theirs: however a batch is shared out, a sample meets
+        the same numbers. What is the same for all samples of a batch (a crop's place, a shift) is drawn as usual.
+        """
+        shares = self.world * self._parts.count
+        return how(count * shares)[self.rank + self.world * self._parts.index :: shares]
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
+        """N(0, 1) of `shape`, samples first, on the engine's device, drawn as `draw` does; generator: else torch's own."""
+        where = self.device if generator is None else generator.device
+        return self.draw(lambda n: torch.randn(n, *shape[1:], generator=generator, device=where), shape[0]).to(self.device)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a scalar or vector over the joint batch, from its means over this share of it; without its gradient."""
+        value = value.detach() / self._parts.count
+        if self._parts.index == 0:
+            self._meaning = [value]
+        else:
+            self._meaning[0] = self._meaning[0] + value
+        found = self._meaning  # the next mean has a list of its own
+
+        def settle() -> None:
+            found[0] = self.processes.mean(found[0])
+
+        self._parts.meet(settle)
+        return found[0]
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def save(self) -> None:
-        """Checkpoint and export; older checkpoints beyond the kept number are removed afterwards."""
-        recipe = self.recipe
+    def save(self) -> bool:
+        """Checkpoint and export; older checkpoints beyond the kept number are removed afterwards.
+
+        False, and a warning, where the disk does not take it: the last good one stays. Only the first process writes; all wait.
+        """
+        saved = self._write() if self.rank == 0 else True
+        self.processes.wait()
+        return saved
+
+    def _write(self) -> bool:
         state = {
             "step": self.step,
-            "networks": {name: network.state_dict() for name, network in recipe.networks.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in recipe.optimizers.items()},
-            "ema": {name: ema.network.state_dict() for name, ema in recipe.ema.items()},
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "recipe": resuming.recipe_name(self.recipe),
+            "settings": resuming.spoken(self.recipe, self.run_settings),
+            **resuming.learned(self.recipe),
+            "random": random_state(self.device),
+            "guard": self._guard.state(),
+            "pending": self._pending,
+            "best": self._best,
         }
-        checkpoint.save(self.folder / f"step-{self.step:08d}.pt", state)
-        with checkpoint.appears_whole(self.folder / "export.safetensors") as part:
-            recipe.export(part)
+        try:
+            checkpoint.save(self.folder / f"step-{self.step:08d}.pt", state)
+        except OutputError as error:
+            kept = "there is none yet" if self._kept is None else f"the one of step {self._kept} stays"
+            log.warning("step %d: %s; training goes on without this checkpoint, %s", self.step, error, kept)
+            self._failure = error.why
+            return False
+        self._kept, self._failure = self.step, ""
         for old in sorted(self.folder.glob("step-*.pt"))[: -self.run_settings.keep_checkpoints]:
-            old.unlink()
-        self._saved_at = self.step
+            old.unlink(missing_ok=True)
+        if not self._export("export.safetensors"):
+            return False
+        self._exported = self.step
+        return True
+
+    def _export(self, name: str) -> bool:
+        try:
+            with checkpoint.appears_whole(self.folder / name) as part:
+                self.recipe.export(part)
+        except OutputError as error:
+            self._failure = error.why
+            log.warning("step %d: %s; training goes on, an older one may stay", self.step, error)
+            return False
+        return True
 
     def resume(self, path: Path, state: Mapping[str, Any] | None = None) -> None:
         """Go on from a checkpoint (`state`: what it holds, where it is read already). Raises InputError where it does not fit."""
+        state = checkpoint.load(path) if state is None else state
         try:
-            self._take(checkpoint.load(path) if state is None else state)
+            if why := resuming.misfit(self.recipe, state):
+                raise ValueError(why)
+            self._take(state)
         except (KeyError, RuntimeError, ValueError, TypeError) as problem:
-            raise InputError(
-                f"cannot go on from {path}",
-                "it is of another recipe or of networks of other sizes",
-                "use its own settings, or a new run folder",
-            ) from problem
+            raise InputError(f"cannot go on from {path}", str(problem), "use its own settings, or a new run folder") from problem
         log.info("going on from %s", path)
 
     def _take(self, state: Mapping[str, Any]) -> None:
-        recipe = self.recipe
-        for name, network in recipe.networks.items():
-            network.load_state_dict(state["networks"][name])
-        for name, optimizer in recipe.optimizers.items():
-            # a changed learning rate in the settings wins over the one in the checkpoint
-            rates = [group["lr"] for group in optimizer.param_groups]
-            optimizer.load_state_dict(state["optimizers"][name])
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-        for name, ema in recipe.ema.items():
-            ema.network.load_state_dict(state["ema"][name])
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and state["random_cuda"]:
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-        self.step = int(state["step"])
+        resuming.load_learned(self.recipe, state)
+        random = state["random"] if isinstance(state["random"], list) else [state["random"], *state.get("random_cuda", [])[:1]]
+        restore_random_state(self.device, random)
+        self._guard.restore(state.get("guard", {}))
+        self._pending = dict(state.get("pending", {}))
+        self._best = state.get("best")
+        self.step = self._kept = int(state["step"])
 
-    def _journal(self) -> TextIO:
-        """log.jsonl to append to, without the lines after the step that is gone on from: those steps are done again."""
-        path = self.folder / "log.jsonl"
-        if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= self.step]
-            with checkpoint.appears_whole(path) as part:
-                part.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        return path.open("a", encoding="utf-8")
+    def _validate(self) -> dict[str, float]:
+        """The recipe's numbers for the log; the best export by run.best."""
+        with undisturbed(self.device):
+            numbers = self.recipe.validate()
+        wanted = self.run_settings.best
+        name, sign = wanted.removeprefix("-"), -1.0 if wanted.startswith("-") else 1.0
+        if wanted and name not in numbers:
+            log.warning("no export-best.safetensors: run.best is %s, and the validation gives %s", name, ", ".join(numbers) or "nothing")
+        elif wanted and (self._best is None or sign * numbers[name] > sign * self._best) and self._export("export-best.safetensors"):
+            self._best = float(numbers[name])
+        return {f"val/{name}": round(value, 5) for name, value in numbers.items()}
+
+    def _sample(self) -> None:
+        if self.rank != 0:
+            return
+        try:
+            (self.folder / "samples").mkdir(exist_ok=True)
+            with undisturbed(self.device):
+                self.recipe.sample(self.folder / "samples")
+        except OSError as problem:
+            log.warning("step %d: cannot write samples: %s", self.step, problem.strerror or problem)
+
+    def _outlook(self, per_second: float) -> dict[str, float]:
+        """What is told of the run besides what is logged."""
+        told = {"seconds_left": round((self.run_settings.steps - self.step) / per_second, 1)}
+        return told | ({"unsaved_steps": float(self.step - (self._kept or 0))} if self._failure else {})
+
+    def _end(self) -> None:
+        """Raises Stopped before the last step, OutputError where that could not be saved."""
+        if self._stopping and self.step < self.run_settings.steps:
+            asked = {signal.SIGINT: "interrupted", signal.SIGTERM: "SIGTERM came"}
+            number = signal.Signals(self._stop.number or signal.SIGTERM)
+            whose = asked[number] if self._stop.number else "another process was asked to stop"
+            raise Stopped(
+                f"training stopped at step {self.step}",
+                f"{whose}, {self._kept_told()}",
+                "the same command goes on from there",
+                self._stop.number or signal.SIGTERM,
+            )
+        if self.rank == 0 and self._exported != self.step:
+            raise OutputError(
+                f"the training has ended and its result cannot be written to {self.folder}",
+                "; ".join(filter(None, (self._failure, self._kept_told()))),
+                "free some space and start again: it goes on from there",
+            )
+
+    def _kept_told(self) -> str:
+        return "there is no checkpoint" if self._kept is None else f"the checkpoint of step {self._kept} is kept"
+
+    def _memory_advice(self) -> tuple[str, str]:
+        s, per = self.run_settings, self.run_settings.batch // (self.world * self.run_settings.accumulate)
+        cheaper = "" if self.dtype == torch.bfloat16 else "set run.precision=bf16, "
+        return (
+            f"{per} pictures at a time on {self.device} at step {self.step}, {self._kept_told()}",
+            f"raise run.accumulate (now {s.accumulate}) or lower run.batch (now {s.batch}), {cheaper}or train at a smaller size",
+        )
+
+    def _networks(self) -> list[nn.Module]:
+        return [*self.recipe.networks.values(), *(ema.network for ema in self.recipe.ema.values())]
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
@@ -281,18 +392,6 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
-def _step_of(line: str) -> float:
-    """The step of a log line; a torn one belongs to no step."""
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        log.info('no TensorBoard curves: pip install "facewright[train]"; log.jsonl has the same numbers')
-        return None
-    return SummaryWriter(str(folder))
+def _unwritable(folder: Path, problem: BaseException | None) -> OutputError:
+    why = getattr(problem, "strerror", None) or str(problem)
+    return OutputError(f"cannot write to the run folder {folder}", why, "free some space, or choose another with --run")

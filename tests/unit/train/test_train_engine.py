@@ -24,7 +24,7 @@ from toy_recipe import ToyRecipe, toy_run
 
 from facewright.errors import InputError, OutputError, UsageError
 from facewright.train import Engine, RunSettings, checkpoint
-from facewright.train.engine import LEFT_OUT_LIMIT, Diverged
+from facewright.train.guards import LEFT_OUT_LIMIT, Diverged
 from facewright.weights.device import pick_device
 
 
