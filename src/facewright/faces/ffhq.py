@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewright.errors import UsageError
-from facewright.faces.align import PUBLISHED_BORDER, solve
+from facewright.faces.align import PUBLISHED_BORDER, similarity
 from facewright.faces.warp import Affine, Points, invert, warp
 
 Picture = NDArray[Any]
@@ -46,8 +46,11 @@ class Square:
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def oriented_square(points: Points, scale: float = 1.0) -> Square:
-    """The square of a face of 5, 68 or 98 points; half a side is the larger of 2 eye distances and 1.8 eye-to-mouth."""
+def oriented_square(points: Points, scale: float = 1.0, ratio: tuple[float, float] = (1, 1)) -> Square:
+    """The square of a face of 5, 68 or 98 points; half a side is the larger of 2 eye distances and 1.8 eye-to-mouth.
+
+    ratio: (height, width) of a rectangle instead, in sides of the square; its `side` is then its width.
+    """
     if len(points) not in _EYES_AND_MOUTH:
         raise UsageError(f"a face with {len(points)} points cannot be cut", "", "give 5, 68 or 98 points")
     left, right, mouth = (points[list(rows)].mean(axis=0) for rows in _EYES_AND_MOUTH[len(points)])
@@ -55,16 +58,25 @@ def oriented_square(points: Points, scale: float = 1.0) -> Square:
     along, down = right - left, mouth - eyes
     x = along + np.array([down[1], -down[0]])
     x *= max(2 * np.hypot(*along), 1.8 * np.hypot(*down)) * scale / np.hypot(*x)
-    y = np.array([-x[1], x[0]])
+    x, y = x * ratio[1], np.array([-x[1], x[0]]) * ratio[0]
     centre = eyes + 0.1 * down
     return Square(np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y]), float(2 * np.hypot(*x)))
 
 
 def crop_ffhq(
-    picture: Picture, points: Points, size: int, *, transform_size: int | None = None, published: Literal["nvidia", "facexlib"] = "nvidia"
+    picture: Picture,
+    points: Points,
+    size: int,
+    *,
+    transform_size: int | None = None,
+    published: Literal["nvidia", "facexlib"] = "nvidia",
+    ratio: tuple[float, float] = (1, 1),
 ) -> NDArray[np.uint8]:
-    """Cut an FFHQ picture: size x size x 3. picture: H x W x 3, uint8. transform_size: of the picture before it is shrunk to `size`."""
-    square = oriented_square(np.asarray(points, np.float64))
+    """Cut an FFHQ picture: size x size x 3. picture: H x W x 3, uint8. transform_size: of the picture before it is shrunk to `size`.
+
+    ratio: facexlib's (height, width) in sides of FFHQ's square; `size` and `transform_size` are then widths.
+    """
+    square = oriented_square(np.asarray(points, np.float64), ratio=ratio)
     transform_size = transform_size or 4 * size
     corners = square.corners
     if (shrink := int(square.side / size * 0.5)) > 1:
@@ -73,22 +85,29 @@ def crop_ffhq(
     square = Square(corners, square.side / max(shrink, 1))
     picture, square = _cut_and_padded(picture, square, published)
     if published == "facexlib":
-        moved = warp(picture, square_affine(square, transform_size), (transform_size,) * 2, outside=PUBLISHED_BORDER, antialias=False)
-        return np.asarray(np.rint(cv2.resize(np.rint(moved), (size, size))), np.uint8)
+        large, small = _of_width(transform_size, ratio), _of_width(size, ratio)
+        moved = warp(picture, square_affine(square, large), large, outside=PUBLISHED_BORDER, antialias=False)
+        return np.asarray(np.rint(cv2.resize(np.rint(moved), small)), np.uint8)
     image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     quad = tuple((square.corners + 0.5).ravel())
     image = image.transform((transform_size,) * 2, Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
     return np.asarray(image if size == transform_size else image.resize((size, size), Image.Resampling.LANCZOS), np.uint8)
 
 
-def square_affine(square: Square, size: int) -> Affine:
-    """facexlib's crop <- photo for a square: corners to (0, 0), (0, size), ..., without the half pixel."""
-    return solve(square.corners, np.array([[0.0, 0], [0, size], [size, size], [size, 0]]))
+def square_affine(square: Square, size: tuple[int, int]) -> Affine:
+    """facexlib's crop of (width, height) <- photo for a square: corners to (0, 0), (0, height), ..., without the half pixel."""
+    width, height = size
+    return similarity(square.corners, np.array([[0.0, 0], [0, height], [width, height], [width, 0]]))
 
 
-def square_inverse(points: Points, size: int) -> Affine:
-    """photo <- crop of facexlib's `align_crop_face_landmarks`."""
-    return invert(square_affine(oriented_square(np.asarray(points, np.float64)), size))
+def square_inverse(points: Points, size: int, ratio: tuple[float, float] = (1, 1)) -> Affine:
+    """photo <- crop of facexlib's `align_crop_face_landmarks`.
+
+    Published quirk: the lower left corner is taken to be at `size` whatever the height is, so with a ratio other than 1 it is no inverse.
+    """
+    width, height = _of_width(size, ratio)
+    corners = oriented_square(np.asarray(points, np.float64), ratio=ratio).corners
+    return invert(similarity(corners, np.array([[0.0, 0], [0, size], [width, height], [width, 0]])))
 
 
 def padded_by_blur(picture: Picture, points: Points) -> tuple[NDArray[np.float32], tuple[int, int]]:
@@ -147,6 +166,11 @@ def _resized(picture: Picture, size: tuple[int, int], published: str) -> Picture
     if published == "facexlib":
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def _of_width(width: int, ratio: tuple[float, float]) -> tuple[int, int]:
+    """(width, height) of a crop."""
+    return width, int(width * ratio[0] / ratio[1])
 
 
 def _odd(length: float) -> int:

@@ -65,10 +65,20 @@ def hull_mask(landmarks_in_crop: Points, size: int = TEMPLATE_SIZE, *, feather: 
     hull = cv2.convexHull(np.array(outline, np.float32))
     mask = np.zeros((size, size), np.uint8)
     cv2.fillConvexPoly(mask, np.rint(hull * 16).astype(np.int32), 1, shift=4)
-    mask[[0, -1]] = mask[:, [0, -1]] = 0
-    inside = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,)), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    soft = _smoothstep(inside / (feather * size))
-    return _cleared(cv2.GaussianBlur(soft, (0, 0), feather * size / 6))
+    return _cleared(_feathered(mask, feather * size))
+
+
+def soft_parsed_mask(labels: NDArray[Any], size: int, classes: tuple[int, ...] = PASTED_CLASSES, *, feather: float = 0.06) -> Mask:
+    """Our mask of a parse map (S x S class numbers): like `parsed_mask`, but its feather lies inside of what was parsed.
+
+    So what the parser calls background, hat or cloth stays the photo's own; the border is reached by a ramp instead of a step; specks are
+    dropped and holes filled. feather: width of the soft edge, as a part of `size`.
+    """
+    inside = np.isin(labels, classes).astype(np.uint8)
+    inside = _without_specks(inside, inside.size // 64)
+    inside = 1 - _without_specks(1 - inside, inside.size // 64)
+    soft = _feathered(inside, feather * len(inside))
+    return _cleared(soft if len(soft) == size else cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
 def parsed_mask(labels: NDArray[Any], size: int, classes: tuple[int, ...] = PASTED_CLASSES) -> Mask:
@@ -92,15 +102,15 @@ class PlainMask:
     soft: Mask
 
 
-def plain_mask(affine: Affine, size: tuple[int, int], shape: tuple[int, ...], upscale: float = 1) -> PlainMask:
+def plain_mask(affine: Affine, size: tuple[int, int], shape: tuple[int, ...], upscale: float = 1, *, whole: bool = False) -> PlainMask:
     """The published mask without a parser: the crop's square, eroded by 2 `upscale`, then by a tenth of its side, blurred.
 
     affine: crop of size (width, height) <- enlarged photo of this shape. Only the face's rectangle is computed; what is in it is equal to
-    the published full-frame arithmetic, because a margin as wide as the erosions and the blur is kept.
+    the published full-frame arithmetic, because a margin as wide as the erosions and the blur is kept. whole: compute all of it.
     """
     width, height = size
     reach = int((width * height) ** 0.5 / scale_of(affine)) // 20 * 2 + 4 + int(2 * upscale)
-    left, top, right, bottom = region(affine, size, shape, margin=reach)
+    left, top, right, bottom = (0, 0, shape[1], shape[0]) if whole else region(affine, size, shape, margin=reach)
     # published quirk: ones of shape (width, height) used as (rows, columns)
     ones = np.ones((width, height), np.float32)
     square = cv2.warpAffine(ones, invert(shifted(affine, left, top)), (right - left, bottom - top))
@@ -114,6 +124,22 @@ def plain_mask(affine: Affine, size: tuple[int, int], shape: tuple[int, ...], up
 def landmarks_in_crop(affine: Affine, landmarks: Points) -> Points:
     """Points of the photo in the crop."""
     return transform(affine, np.asarray(landmarks, np.float64))
+
+
+def _feathered(mask: NDArray[np.uint8], width: float) -> Mask:
+    """1 where the mask is, and `width` pixels from where it ends; smoothly to 0 on the way there, and at the border."""
+    mask = mask.copy()
+    mask[[0, -1]] = mask[:, [0, -1]] = 0
+    inside = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,)), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(cv2.GaussianBlur(_smoothstep(inside / width), (0, 0), width / 6), np.float32)
+
+
+def _without_specks(mask: NDArray[np.uint8], area: int) -> NDArray[np.uint8]:
+    """Without the connected parts of less than `area` pixels."""
+    _, numbers, facts, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    large = facts[:, cv2.CC_STAT_AREA] >= area
+    large[0] = False
+    return np.asarray(large[numbers], np.uint8)
 
 
 def _smoothstep(x: NDArray[Any]) -> Mask:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
+from facewright.faces import published
 from facewright.faces.align import PUBLISHED_BORDER, TEMPLATE, THREE_POINT_TEMPLATE, align, inliers, similarity, solve, template
+from facewright.faces.arcface import ARCFACE_TEMPLATE, arcface_crop
 from facewright.faces.colour import adain, as_grey, is_grey
 from facewright.faces.face import Face
 from facewright.faces.ffhq import crop_ffhq, padded_by_blur, square_inverse
@@ -19,7 +20,7 @@ from parity.reading import Fixture
 
 
 def handles(fixture: Fixture) -> bool:
-    return step(fixture) in STEPS and "draw_box" not in fixture.call and fixture.call.get("shrink_ratio", [1, 1]) == [1, 1]
+    return step(fixture) in STEPS
 
 
 def run(fixture: Fixture) -> None:
@@ -28,6 +29,10 @@ def run(fixture: Fixture) -> None:
 
 def step(fixture: Fixture) -> str:
     return str(fixture.call.get("method") or fixture.call.get("function"))
+
+
+def program(fixture: Fixture) -> published.Program:
+    return "codeformer" if fixture.case.startswith("cf_") else "facexlib"
 
 
 def picture(fixture: Fixture, name: str = "image") -> np.ndarray:
@@ -63,6 +68,10 @@ def check_align(fixture: Fixture) -> None:
             fixture.check(f"affine_{i}", affine)
             crop = align(picture(fixture), affine, size, border=fixture.call.get("border_mode", "constant"), antialias=False)
             fixture.check(f"crop_{i}", crop[..., ::-1] * 255)
+            if size == (fixture.arguments["face_size"],) * 2 and "border_mode" not in fixture.call:
+                crop, affine = published.cut(picture(fixture), landmarks, size[0])
+                fixture.check(f"affine_{i}", affine)
+                fixture.check(f"crop_{i}", crop[..., ::-1])
 
 
 def check_pad_blur(fixture: Fixture, points: np.ndarray) -> None:
@@ -81,10 +90,11 @@ def check_ffhq(fixture: Fixture) -> None:
     facexlib = call["function"] == "align_crop_face_landmarks"
     image = picture(fixture) if facexlib else picture(fixture)[..., ::-1].copy()  # NVIDIA's cases are RGB as stored
     sizes = {"size": call["output_size"], "transform_size": call.get("transform_size")}
-    crop = crop_ffhq(image, points, **sizes, published="facexlib" if facexlib else "nvidia")
+    ratio = tuple(call.get("shrink_ratio", (1, 1)))
+    crop = crop_ffhq(image, points, **sizes, published="facexlib" if facexlib else "nvidia", ratio=ratio)
     fixture.check("crop", crop[..., ::-1] if facexlib else crop)
     if facexlib:
-        fixture.check("inverse", square_inverse(points, call["output_size"]))
+        fixture.check("inverse", square_inverse(points, call["output_size"], ratio))
 
 
 def check_face(fixture: Fixture) -> None:
@@ -106,27 +116,42 @@ def check_grey(fixture: Fixture) -> None:
 
 
 def check_paste(fixture: Fixture) -> None:
-    """Face after face in place; the plain masks are those of the first face."""
+    """Twice: the whole frame as published, and face after face in its rectangle; the plain masks are those of the first face."""
     arguments, given = fixture.arguments, fixture.input_arrays()
     upscale, size, affines = arguments["upscale_factor"], arguments["face_size"], given["affine"]
-    codeformer = fixture.case.startswith("cf_")
+    codeformer = program(fixture) == "codeformer"
     times = upscale if fixture.call.get("face_upsampler") else 1  # its stub repeats each pixel
-    canvas = background(fixture, upscale, cv2.INTER_LINEAR if codeformer else cv2.INTER_LANCZOS4)
+    faces = [picture(fixture, f"face_{i}").repeat(times, axis=0).repeat(times, axis=1) for i in range(len(affines))]
+    upsampled = picture(fixture, "upsample") if "upsample" in given else None
+    if upsampled is not None and upsampled.shape[2] == 4:
+        upsampled = upsampled[..., [2, 1, 0, 3]]
+    canvas = published.background(picture(fixture), upscale, program(fixture), upsampled=upsampled)
+    whole = published.paste(
+        canvas,
+        faces,
+        affines,
+        upscale=upscale,
+        program=program(fixture),
+        labels=[given["labels"]] * len(faces) if "labels" in given else None,
+        face_upscale=times,
+        boxes=bool(fixture.call.get("draw_box")),
+    )
+    fixture.check("result", np.concatenate([whole[..., 2::-1], whole[..., 3:]], axis=2))
     placed = [published_affine(affine, upscale, face_upscale=times) for affine in affines]
     fixture.check("inverse", [invert(affine) * upscale for affine in affines])
     fixture.check("inverse_after", [invert(affine) for affine in placed])
     if "mask_soft" in fixture.meta["outputs"]:
         check_masks(fixture, canvas.shape, placed[0], size * times, upscale)
     soft = parsed_mask(given["labels"], size * times) if "labels" in given else None
-    for i, affine in enumerate(placed):
-        face = picture(fixture, f"face_{i}").repeat(times, axis=0).repeat(times, axis=1)
+    if "draw_box" in fixture.call:
+        return
+    for face, affine in zip(faces, placed, strict=True):
         if soft is not None and not codeformer:
             paste(canvas, face.astype(np.float32) / 255, affine, soft, rounding="truncate", antialias=False)
         else:
             paste_plain(canvas, face, affine, upscale=upscale, mask=soft)
     if soft is not None:
-        whole = (canvas.shape[1], canvas.shape[0])
-        fixture.check("mask_parse", warp(soft, invert(placed[-1]), whole, antialias=False))
+        fixture.check("mask_parse", warp(soft, invert(placed[-1]), (canvas.shape[1], canvas.shape[0]), antialias=False))
     fixture.check("result", np.concatenate([canvas[..., 2::-1], canvas[..., 3:]], axis=2))
 
 
@@ -136,14 +161,35 @@ def check_paste_face_back(fixture: Fixture) -> None:
     fixture.check("result", canvas[..., ::-1])
 
 
-def background(fixture: Fixture, upscale: float, interpolation: int) -> np.ndarray:
-    image = picture(fixture)
-    height, width = (int(side * upscale) for side in image.shape[:2])
-    if "upsample" in fixture.input_arrays():
-        image, interpolation = picture(fixture, "upsample"), cv2.INTER_LANCZOS4
-        if image.shape[2] == 4:
-            image = image[..., [2, 1, 0, 3]]
-    return cv2.resize(image, (width, height), interpolation=interpolation)
+def check_read(fixture: Fixture) -> None:
+    """An array is a file's pixels as they are; the order of colours is not looked at."""
+    given = fixture.input_arrays()["image"]
+    read = published.read(picture(fixture) if given.ndim == 4 else given, program(fixture))
+    fixture.check("image", read[..., ::-1] if given.ndim == 4 else read)
+    if "is_gray" in fixture.meta["outputs"]:
+        fixture.check("is_gray", is_grey(read))
+
+
+def check_landmarks(fixture: Fixture) -> None:
+    call, boxes, seen = fixture.call, fixture.input_arrays()["boxes"], []
+    keep = "largest" if call.get("only_keep_largest") else "center" if call.get("only_center_face") else "all"
+
+    def stub(shown: np.ndarray) -> np.ndarray:
+        seen.append(shown)
+        return boxes
+
+    image = published.read(picture(fixture), program(fixture))
+    options = {"resize": call.get("resize"), "eye_distance": call.get("eye_dist_threshold")}
+    rows = published.find(image, stub, program=program(fixture), keep=keep, **options)  # type: ignore[arg-type]
+    fixture.check("count", len(rows))
+    fixture.check("landmarks", [published.points(row) for row in rows])
+    fixture.check("faces", rows[:, :5] if keep == "all" else rows[0, :5])
+    fixture.check("seen", seen[0][..., ::-1])
+
+
+def check_arcface(fixture: Fixture) -> None:
+    fixture.check("reference", ARCFACE_TEMPLATE)
+    fixture.check("crop", arcface_crop(picture(fixture), fixture.input_arrays()["landmarks"])[..., ::-1])
 
 
 def check_masks(fixture: Fixture, shape: tuple[int, ...], affine: np.ndarray, size: int, upscale: float) -> None:
@@ -165,4 +211,7 @@ STEPS: dict[str, Any] = {
     "gray": check_grey,
     "paste": check_paste,
     "paste_face_back": check_paste_face_back,
+    "read": check_read,
+    "landmarks": check_landmarks,
+    "arcface": check_arcface,
 }
