@@ -32,7 +32,8 @@ def main() -> None:
 
     rows = read_manifest(arguments.data, lambda row: row.split == "val" and row.stored_width >= 256)
     rows = rows[:: max(1, len(rows) // arguments.limit)]
-    truth = AlignedFaces(rows, 256).pixels.astype(np.float32) / np.float32(255)
+    faces = AlignedFaces(rows, 256)
+    rows, truth = faces.rows, faces.stacked().astype(np.float32) / np.float32(255)
     restorer = Restorer(model=arguments.model, aligned=True)
     print(f"{len(rows)} validation faces\n")
     print("| damage | drift 50 % | 90 % | 95 % | 99 % | warned | truly beyond the limit | left alone as sharper |\n|" + "---|" * 8)

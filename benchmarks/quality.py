@@ -53,7 +53,8 @@ def main() -> None:
     rows = read_manifest(arguments.data, lambda row: row.split == arguments.split and row.stored_width >= SIZE)
     if arguments.limit:
         rows = rows[:: max(1, len(rows) // arguments.limit)][: arguments.limit]
-    truth = AlignedFaces(rows, SIZE).pixels.astype(np.float32) / np.float32(255)
+    faces = AlignedFaces(rows, SIZE)
+    rows, truth = faces.rows, faces.stacked().astype(np.float32) / np.float32(255)
     judges = Judges(truth)
     restorer = Restorer(model=arguments.model, aligned=True)
     print(f"{len(rows)} faces of {len({row.person for row in rows})} people, split {arguments.split}, {SIZE} px, model {arguments.model}\n")

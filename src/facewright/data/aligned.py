@@ -1,35 +1,47 @@
-"""Aligned face crops on disk, described by a manifest: which may be trained on, who is shown, how sharp they are."""
+"""What is known of aligned face crops: the rows of a manifest, which say who is shown, how sharp it is, and what it may be used for."""
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facewright.errors import InputError
+
+MANIFEST = "manifest.csv"
+POINT_COLUMNS = tuple(f"{point}_{axis}" for point in ("leye", "reye", "nose", "lmouth", "rmouth") for axis in "xy")
+NEEDED_COLUMNS = ("file", "person", "use", "split", "stored_width", *POINT_COLUMNS, "gray", "inside")
+"""What every manifest has; other columns are kept as they are."""
 
 
 @dataclass(frozen=True)
 class FaceRow:
-    """One row of the manifest; landmarks are 5 x 2 in stored pixels."""
+    """One picture: a row of the manifest, or what can be told of a picture without one.
+
+    landmarks: 5 x 2 in stored pixels, centres at integers; None where nobody looked. columns: all of the manifest's by name; "file" is
+    always there. position: among all pictures of the source, in the order of their names. problem: why it cannot be used, where known.
+    """
 
     file: Path
     person: str
     use: str
     split: str
     stored_width: int
-    landmarks: NDArray[np.float64]
+    landmarks: NDArray[np.float64] | None
     grey: bool
     inside: float
-    columns: dict[str, str]
+    columns: Mapping[str, str]
+    position: int = -1
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name below its folder, with forward slashes."""
+        return self.columns["file"]
 
     @property
     def source(self) -> str:
@@ -37,12 +49,15 @@ class FaceRow:
         return self.person.split("-", 1)[0]
 
 
-def read_manifest(folder: Path, keep: Callable[[FaceRow], bool] = lambda row: True) -> list[FaceRow]:
+Keep = Callable[[FaceRow], bool]
+
+
+def read_manifest(folder: Path, keep: Keep = lambda row: True) -> list[FaceRow]:
     """The rows of folder/manifest.csv that `keep` accepts, in the order of their file names.
 
     Raises InputError where the manifest is missing or lacks a column.
     """
-    path = folder / "manifest.csv"
+    path = folder / MANIFEST
     if not path.is_file():
         raise InputError(
             f"no face manifest at {path}",
@@ -54,65 +69,28 @@ def read_manifest(folder: Path, keep: Callable[[FaceRow], bool] = lambda row: Tr
         reader = csv.DictReader(lines)
         try:
             for columns in reader:
-                rows.append(_row(folder, columns))
+                rows.append(row_of(columns, folder))
         except KeyError as problem:
             raise InputError(f"cannot use {path}", f"it has no column {problem}") from problem
         except (TypeError, ValueError, csv.Error) as problem:
             raise InputError(f"cannot use {path}", f"line {reader.line_num}: {problem}") from problem
-    return sorted((row for row in rows if keep(row)), key=lambda row: row.file.name)
+    placed = (replace(row, position=position) for position, row in enumerate(sorted(rows, key=lambda row: row.file.name)))
+    return [row for row in placed if keep(row)]
 
 
-def _row(folder: Path, columns: dict[str, str]) -> FaceRow:
+def row_of(columns: Mapping[str, str], folder: Path) -> FaceRow:
+    """The row that these columns describe. Raises KeyError, TypeError or ValueError for a missing or bad one."""
     if None in columns.values() or None in columns:
         raise ValueError("it has another number of values than the heading")
-    points = [float(columns[f"{point}_{axis}"]) for point in ("leye", "reye", "nose", "lmouth", "rmouth") for axis in "xy"]
+    points = [columns[name] for name in POINT_COLUMNS]
     return FaceRow(
         file=folder / columns["file"],
         person=columns["person"],
         use=columns["use"],
         split=columns["split"],
         stored_width=int(columns["stored_width"]),
-        landmarks=np.array(points).reshape(5, 2),
+        landmarks=np.array([float(point) for point in points]).reshape(5, 2) if any(points) else None,
         grey=columns["gray"] == "1",
         inside=float(columns["inside"] or 1),
         columns=columns,
     )
-
-
-class AlignedFaces:
-    """Crops decoded once and held in memory at `size` (uint8 RGB): 1,400 crops of 320 pixels are 430 MB."""
-
-    def __init__(self, rows: Sequence[FaceRow], size: int) -> None:
-        self.rows, self.size = list(rows), size
-        if not self.rows:
-            raise InputError("no faces to read", "the manifest has no row of the wanted use and split")
-        self.pixels = np.empty((len(self.rows), size, size, 3), np.uint8)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(self._load, range(len(self.rows))))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def weights(self, shares: dict[str, float]) -> NDArray[np.float64]:
-        """Sampling probabilities: each source in `shares` gets that share of all draws, the rest is split over the other rows.
-
-        Where there are no other rows, the named sources share everything.
-        """
-        sources = Counter(row.source for row in self.rows)
-        named = {source: share for source, share in shares.items() if source in sources}
-        others = sum(count for source, count in sources.items() if source not in named)
-        left = 1 - sum(named.values())
-        weights = np.array([named[row.source] / sources[row.source] if row.source in named else left / max(1, others) for row in self.rows])
-        return np.asarray(weights / weights.sum())
-
-    def _load(self, index: int) -> None:
-        file = self.rows[index].file
-        try:
-            with Image.open(file, formats=("WEBP", "PNG", "JPEG")) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-            raise InputError(f"cannot read {file}", str(problem)) from problem
-        if pixels.shape[0] != pixels.shape[1]:
-            raise InputError(f"cannot use {file}", f"it is {pixels.shape[1]} x {pixels.shape[0]}; an aligned face crop is square")
-        shrinking = pixels.shape[0] > self.size
-        self.pixels[index] = cv2.resize(pixels, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.data.aligned import AlignedFaces
 from facewright.data.augment import Augmentation
 from facewright.data.components import EYE_ENLARGE_RATIO, Parts, boxes, moved
+from facewright.data.faces import Faces
+from facewright.data.picture import Pixels
 from facewright.degrade import Degradation
-from facewright.errors import UsageError
+from facewright.errors import InputError, UsageError
 
 
 @dataclass
@@ -49,7 +50,7 @@ class PairStream:
 
     def __init__(
         self,
-        faces: AlignedFaces,
+        faces: Faces,
         mixture: list[tuple[float, Degradation | None]],
         augmentation: Augmentation,
         *,
@@ -101,10 +102,20 @@ class PairStream:
 
     def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], Parts]:
         index = int(rng.choice(len(self.faces), p=self.probabilities))
-        clean, matrix = self.augmentation(self.faces.pixels[index], self.size, rng)
+        index, pixels = self._good(index)
+        clean, matrix = self.augmentation(pixels, self.size, rng)
         parts = np.empty(0) if self.components is None else moved(self.components[index], matrix)
         degradation = self.degradations[int(rng.choice(len(self.mixture), p=self.mixture))]
         return (clean, clean, parts) if degradation is None else (*degradation(clean, rng), parts)
+
+    def _good(self, index: int) -> tuple[int, Pixels]:
+        """The face of that index; the next good one where it turns out broken, so that batches stay functions of seed and step."""
+        for other in range(index, index + len(self.faces)):
+            try:
+                return other % len(self.faces), self.faces.pixels(other % len(self.faces))
+            except InputError as error:
+                problem = error
+        raise problem
 
 
 def _tensor(images: NDArray[np.float32]) -> Tensor:

@@ -136,7 +136,7 @@ def test_batches_stay_what_they_were(faces: AlignedFaces) -> None:
         for place in range(4):
             rng = np.random.default_rng([5, step, place])
             index = int(rng.choice(12, p=None))
-            expected = first_version(faces.pixels[index], 32, rng)
+            expected = first_version(faces.pixels(index), 32, rng)
             assert torch.equal(pictures[place], torch.from_numpy(expected).permute(2, 0, 1).mul(2).sub(1))
             drawn.update(f"{index} {rng.bit_generator.state['state']['state']}".encode())
     assert drawn.hexdigest() == "3fa002228a95b56763db3198069c1ee46dd509c9bb3e13d6d4456140bcbc4a95"
