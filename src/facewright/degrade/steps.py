@@ -1,15 +1,21 @@
-"""The single steps of the published degradations, on H x W x 3 float32 RGB in [0, 1] (BasicSR, GFPGAN).
+"""The single steps of the published degradations, on H x W x 3 float32 RGB in [0, 1] (BasicSR, GFPGAN and their relatives).
 
 The published programs work in BGR; every step here but JPEG and grey treats the channels alike, and those two know the order.
+Colours are in `colours`.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+Mode = Literal["area", "bilinear", "bicubic"]
+
+_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
 def blur(image: Image, kernel: NDArray[np.float64]) -> Image:
@@ -22,24 +28,54 @@ def resize(image: Image, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
+def shrunk_size(width: int, height: int, scale: float) -> tuple[int, int]:
+    """(int(w // scale), int(h // scale)), at least one pixel; a scale under 1 enlarges. 512 // 0.8 is 639."""
+    return max(1, int(width // scale)), max(1, int(height // scale))
+
+
 def shrink(image: Image, scale: float) -> Image:
-    """To (int(w // scale), int(h // scale)), at least one pixel; a scale under 1 enlarges."""
-    height, width = image.shape[:2]
-    return resize(image, max(1, int(width // scale)), max(1, int(height // scale)))
+    """Bilinear to `shrunk_size`."""
+    return resize(image, *shrunk_size(image.shape[1], image.shape[0], scale))
 
 
-def add_noise(image: Image, noise: Image, sigma: float) -> Image:
+def interpolate(image: Image, height: int, width: int, mode: Mode, scale: float | None = None) -> Image:
+    """PyTorch's ``F.interpolate``, align_corners False, no antialias. scale: the factor it was asked for, where that and not the
+    sizes gives the places of the samples; "area" always goes by the sizes."""
+    rows = _sampling(image.shape[0], height, mode, scale)
+    columns = _sampling(image.shape[1], width, mode, scale)
+    down = (rows @ image.reshape(image.shape[0], -1)).reshape(height, image.shape[1], -1)
+    return np.asarray(np.einsum("xw,ywc->yxc", columns, down, optimize=True), np.float32)
+
+
+def add_noise(image: Image, noise: Image, sigma: float, *, clip: bool = True) -> Image:
     """image + noise * sigma / 255, clipped to [0, 1]; noise: standard normal, H x W x 3 (colour) or H x W x 1 (grey)."""
-    return np.asarray(np.clip(image + noise * np.float32(sigma / 255.0), 0, 1))
+    noisy = image + noise * np.float32(sigma / 255.0)
+    return np.asarray(np.clip(noisy, 0, 1, out=noisy) if clip else noisy)
+
+
+def poisson_rate(image: Image, *, grey: bool = False) -> tuple[Image, float]:
+    """(x, V): the picture on 256 levels, luma only where `grey`, H x W x 3 or H x W x 1; V, 2^ceil(log2(different levels in it)).
+
+    The Poisson draw of `add_poisson` has the rate x V: shot noise with as many photons at white as the picture seems to have levels.
+    """
+    x = quantise(image @ _LUMA[:, None] if grey else image)
+    levels = len(np.unique(np.rint(x * 255).astype(np.uint8)))
+    return x, float(2 ** np.ceil(np.log2(levels)))
+
+
+def add_poisson(image: Image, x: Image, levels: float, counts: NDArray[np.integer], scale: float) -> Image:
+    """image + (counts / V - x) * scale, clipped; x, levels: of `poisson_rate`; counts: drawn with the rate x V."""
+    noise = (counts / levels).astype(np.float32) - x
+    return np.asarray(np.clip(image + noise * np.float32(scale), 0, 1))
 
 
 def jpeg(image: Image, quality: int) -> Image:
-    """Through JPEG (4:2:0) and back; the encoder rounds to 8 bits."""
-    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    """Through JPEG (4:2:0) and back; the encoder rounds to 8 bits, half to even."""
+    pixels = cv2.cvtColor(eight_bits(image), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert decoded is not None
-    return np.asarray(np.ascontiguousarray(decoded[..., ::-1], np.float32) / np.float32(255))
+    return from_eight_bits(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def shift_colour(image: Image, shift: NDArray[np.float64]) -> Image:
@@ -49,10 +85,92 @@ def shift_colour(image: Image, shift: NDArray[np.float64]) -> Image:
 
 def grey(image: Image) -> Image:
     """Rec. 601 luma (0.299, 0.587, 0.114) copied to three channels."""
-    luma = image @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = image @ _LUMA
     return np.repeat(luma[..., None], 3, axis=2)
 
 
 def quantise(image: Image) -> Image:
     """Clip and round to 256 levels, half to even."""
-    return np.asarray(np.clip(np.rint(image * 255), 0, 255).astype(np.float32) / np.float32(255))
+    return from_eight_bits(eight_bits(image))
+
+
+def eight_bits(image: Image) -> NDArray[np.uint8]:
+    """Clip, times 255, round half to even."""
+    levels = image * np.float32(255)
+    np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
+    return levels.astype(np.uint8)
+
+
+def from_eight_bits(levels: NDArray[np.uint8]) -> Image:
+    """H x W x C uint8 to float32 / 255."""
+    return np.asarray(np.take(_LEVELS, levels))
+
+
+def sharpen(image: Image, *, radius: int = 50, weight: float = 0.5, threshold: float = 10) -> Image:
+    """Unsharp mask where it shows (Real-ESRGAN's target): residual r = x - blur; where |r| is over threshold / 255, softly, x + weight r.
+
+    radius: side of the Gaussian, made odd; its sigma is OpenCV's for that side (8.0 for 51).
+    """
+    side = radius + 1 - radius % 2
+    smooth = cv2.GaussianBlur(image, (side, side), 0)
+    residual = image - smooth
+    soft = cv2.GaussianBlur((np.abs(residual) * 255 > threshold).astype(np.float32), (side, side), 0)
+    return np.asarray(soft * np.clip(image + np.float32(weight) * residual, 0, 1) + (1 - soft) * image, np.float32)
+
+
+def haze(image: Image, alpha: float) -> Image:
+    """alpha x + (1 - alpha): white fog (RestoreFormer++)."""
+    return np.asarray(image * np.float32(alpha) + np.float32(1 - alpha))
+
+
+def expose(image: Image, gain: float) -> Image:
+    """x gain, not clipped (RestoreFormer++)."""
+    return np.asarray(image * np.float32(gain))
+
+
+def displace(image: Image, reach: int, down: int, along: int) -> Image:
+    """A window of the picture continued symmetrically by `reach` pixels; down, along: the window's corner, 0 to 2 reach, `reach`
+    being where it was."""
+    height, width = image.shape[:2]
+    wide = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
+    return np.ascontiguousarray(wide[down : down + height, along : along + width])
+
+
+def patch(image: Image, other: Image, left: int, top: int, side: int) -> Image:
+    """A square of `other` laid on the picture (the uneven damage of RestoreFormer++)."""
+    result = image.copy()
+    result[top : top + side, left : left + side] = other[top : top + side, left : left + side]
+    return result
+
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _sampling(inputs: int, outputs: int, mode: Mode, scale: float | None) -> NDArray[np.float32]:
+    """outputs x inputs: how much of each input is in each output."""
+    matrix = np.zeros((outputs, inputs), np.float64)
+    place = np.arange(outputs)
+    if mode == "area":
+        for out in place:
+            low, high = out * inputs // outputs, -(-(out + 1) * inputs // outputs)
+            matrix[out, low:high] = 1 / (high - low)
+        return matrix.astype(np.float32)
+    at = (place + 0.5) * (inputs / outputs if scale is None else 1 / scale) - 0.5
+    if mode == "bilinear":
+        at = np.maximum(at, 0)
+    near = np.floor(at).astype(int)
+    part = at - near
+    if mode == "bilinear":
+        taps = [(0, 1 - part), (1, part)]
+    else:  # Keys' cubic with a = -0.75
+        taps = [(step, _cubic(part - step)) for step in (-1, 0, 1, 2)]
+    for step, weight in taps:
+        np.add.at(matrix, (place, np.clip(near + step, 0, inputs - 1)), weight)
+    return matrix.astype(np.float32)
+
+
+def _cubic(x: NDArray[np.float64], a: float = -0.75) -> NDArray[np.float64]:
+    x = np.abs(x)
+    inner = ((a + 2) * x - (a + 3)) * x * x + 1
+    outer = ((x - 5) * x + 8) * x * a - 4 * a
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
-from facewright.degrade import kernels, pipeline, steps
+from facewright.degrade import Draws, FirstOrder, colours, kernels, steps
+from facewright.degrade.diffjpeg import diffjpeg
 from parity.reading import Fixture
 
 SYSTEMS = ("degradations", "gfpgan")
@@ -18,11 +20,7 @@ def handles(fixture: Fixture) -> bool:
         return all(function in KERNELS for function, _ in call["kernels"].values())
     if fixture.procedure == "kernel":
         return call["function"] in KERNELS
-    if fixture.procedure == "degrade":
-        return "jitter_pt" not in call["draws"]
-    if call.get("step") == "gauss_given" and not call["args"]["clip"]:
-        return False  # noise that leaves [0, 1]: ours always clips, as every published training does
-    return call.get("step") in STEPS
+    return fixture.procedure == "degrade" or call.get("step") in STEPS
 
 
 def run(fixture: Fixture) -> None:
@@ -44,12 +42,12 @@ def gaussian(kernel_size: int, sig_x: float, sig_y: float, theta: float, isotrop
     return kernels.gaussian_kernel(kernel_size, sig_x) if isotropic else kernels.gaussian_kernel(kernel_size, sig_x, sig_y, theta)
 
 
-def generalized(kernel_size: int, sig_x: float, sig_y: float, theta: float, beta: float, isotropic: bool = True) -> np.ndarray:
+def generalized(kernel_size: int, sig_x: float, sig_y: float, theta: float, beta: float, isotropic: bool = False) -> np.ndarray:
     own = (sig_x,) if isotropic else (sig_x, sig_y, theta)
     return kernels.generalized_kernel(kernel_size, *own, beta=beta)
 
 
-def plateau(kernel_size: int, sig_x: float, sig_y: float, theta: float, beta: float, isotropic: bool = True) -> np.ndarray:
+def plateau(kernel_size: int, sig_x: float, sig_y: float, theta: float, beta: float, isotropic: bool = False) -> np.ndarray:
     own = (sig_x,) if isotropic else (sig_x, sig_y, theta)
     return kernels.plateau_kernel(kernel_size, *own, beta=beta)
 
@@ -58,11 +56,22 @@ def sinc(cutoff: float, kernel_size: int, pad_to: int = 0) -> np.ndarray:
     return kernels.sinc_kernel(kernel_size, cutoff, pad_to or None)
 
 
+def skew(kernel_size: int, sig_x: float, sig_y: float, theta: float, D: list[list[float]], centred: bool = False) -> np.ndarray:
+    return kernels.skew_kernel(kernel_size, sig_x, sig_y, theta, (tuple(D[0]), tuple(D[1])), centred=centred)
+
+
 KERNELS: dict[str, Callable[..., np.ndarray]] = {
     "bivariate_Gaussian": gaussian,
     "bivariate_generalized_Gaussian": generalized,
     "bivariate_plateau": plateau,
     "circular_lowpass_kernel": sinc,
+    # CodeFormer's names
+    "bivariate_isotropic_Gaussian": lambda kernel_size, sig: kernels.gaussian_kernel(kernel_size, sig),
+    "bivariate_anisotropic_Gaussian": lambda kernel_size, sig_x, sig_y, theta: gaussian(kernel_size, sig_x, sig_y, theta, False),
+    "bivariate_plateau_type1": plateau,
+    "bivariate_plateau_type1_iso": lambda kernel_size, sig, beta: kernels.plateau_kernel(kernel_size, sig, beta=beta),
+    "bivariate_skew_Gaussian": skew,
+    "bivariate_skew_Gaussian_center": lambda **options: skew(**options, centred=True),
 }
 
 
@@ -72,6 +81,11 @@ KERNELS: dict[str, Callable[..., np.ndarray]] = {
 def picture(fixture: Fixture) -> np.ndarray:
     """The input as we have it: H x W x 3 RGB."""
     return np.ascontiguousarray(fixture.input_arrays()["image"][0].transpose(1, 2, 0)[..., ::-1])
+
+
+def planes(fixture: Fixture) -> np.ndarray:
+    """The input with its planes taken for R, G, B: H x W x 3."""
+    return np.ascontiguousarray(fixture.input_arrays()["image"][0].transpose(1, 2, 0))
 
 
 def check(fixture: Fixture, ours: np.ndarray, name: str = "out") -> None:
@@ -95,8 +109,67 @@ def check_resize(fixture: Fixture) -> None:
 def check_noise(fixture: Fixture) -> None:
     options, noise = fixture.call["args"], fixture.input_arrays()["randn"]
     noise = noise[..., None] if options["gray"] else noise[..., ::-1]
-    noisy = steps.add_noise(picture(fixture), noise, options["sigma"])
+    noisy = steps.add_noise(picture(fixture), noise, options["sigma"], clip=options["clip"])
     check(fixture, steps.quantise(noisy) if options["rounds"] else noisy)
+
+
+def check_poisson(fixture: Fixture) -> None:
+    """The published draw is replaced by max(0, rint(rate + delta sqrt(rate)))."""
+    options, delta = fixture.call["args"], fixture.input_arrays()["delta"]
+    delta = delta[..., None] if options["gray"] else delta[..., ::-1]
+    x, levels = steps.poisson_rate(picture(fixture), grey=options["gray"])
+    rate = x.astype(np.float64) * levels
+    counts = np.maximum(0, np.rint(rate + delta * np.sqrt(rate))).astype(np.int64)
+    fixture.check("rate", rate[..., 0] if options["gray"] else rate[..., ::-1])
+    check(fixture, steps.add_poisson(picture(fixture), x, levels, counts, options["scale"]))
+
+
+def check_levels(fixture: Fixture) -> None:
+    fixture.check("vals", steps.poisson_rate(picture(fixture))[1])
+
+
+def check_diffjpeg(fixture: Fixture) -> None:
+    options, given = fixture.call["args"], fixture.inputs()
+    image = given["image"].requires_grad_()
+    coded = diffjpeg(image, torch.tensor(options["quality"]), differentiable=options["differentiable"])
+    fixture.check("out", coded)
+    if options.get("grad"):
+        total = (coded * given["w"]).sum()
+        fixture.check("scalar", total)
+        total.backward()
+        fixture.check_gradient("image", image.grad)
+
+
+def check_interpolate(fixture: Fixture) -> None:
+    options, image = fixture.call["args"], planes(fixture)
+    if "scale" in options:
+        height, width = (int(side * options["scale"]) for side in image.shape[:2])
+    else:
+        height, width = options["size"]
+    ours = steps.interpolate(image, height, width, options["mode"], options.get("scale"))
+    fixture.check("out", ours.transpose(2, 0, 1)[None])
+
+
+def check_sharpening(fixture: Fixture) -> None:
+    sharp = steps.sharpen(planes(fixture), radius=fixture.call["args"]["radius"])
+    fixture.check("out", sharp.transpose(2, 0, 1)[None])
+    fixture.check("out_cv", sharp)
+
+
+def check_adjustments(fixture: Fixture) -> None:
+    """On RGB planes."""
+    ours = colours.jitter(planes(fixture), tuple(map(tuple, fixture.call["args"]["order"])))
+    fixture.check("out", ours.transpose(2, 0, 1))
+
+
+def check_haze(fixture: Fixture) -> None:
+    check(fixture, steps.haze(picture(fixture), fixture.call["args"]["alpha"]))
+
+
+def check_displacement(fixture: Fixture) -> None:
+    options = fixture.call["args"]
+    reach = options["n"] * options["unit"]
+    check(fixture, steps.displace(picture(fixture), reach, options["v"] * options["unit"], options["h"] * options["unit"]))
 
 
 def check_jpeg(fixture: Fixture) -> None:
@@ -138,6 +211,14 @@ STEPS: dict[str, Callable[[Fixture], None]] = {
     "gray": check_grey,
     "round_clip": check_rounding,
     "gfpgan_chain": check_chain,
+    "poisson_given": check_poisson,
+    "poisson_unique": check_levels,
+    "diffjpeg": check_diffjpeg,
+    "interp": check_interpolate,
+    "usm": check_sharpening,
+    "jitter_pt": check_adjustments,
+    "haze": check_haze,
+    "shift": check_displacement,
 }
 
 
@@ -153,7 +234,7 @@ def check_item(fixture: Fixture) -> None:
         clean = np.ascontiguousarray(clean[:, ::-1])
     isotropic = draws["kernel_type"] == "iso"
     jitter = draws.get("jitter")
-    ours = pipeline.Draws(
+    ours = Draws(
         sigma_x=draws["sigma_x"],
         sigma_y=draws["sigma_x"] if isotropic else draws["sigma_y"],
         theta=0.0 if isotropic else draws["rotation"],
@@ -164,9 +245,17 @@ def check_item(fixture: Fixture) -> None:
         quality=int(draws["jpeg_quality"]) if "jpeg_quality" in draws else None,
         shift=tuple(jitter[::-1]) if jitter else None,
         grey=draws.get("gray", False),
+        kernel_size=options["blur_kernel_size"],
+        jitter=adjustments(**draws["jitter_pt"]) if "jitter_pt" in draws else None,
     )
-    degradation = pipeline.Degradation(kernel_size=options["blur_kernel_size"], size=options["out_size"])
+    degradation = FirstOrder(grey_target=options.get("gt_gray", False), size=options["out_size"])
     damaged = degradation.apply(clean, ours, noise=given["noise"][..., ::-1])
-    truth = steps.grey(clean) if options.get("gt_gray") and ours.grey else clean
+    truth = degradation.truth(clean, ours)
     fixture.check("lq", damaged.transpose(2, 0, 1) * 2 - 1)
     fixture.check("gt", steps.quantise(truth).transpose(2, 0, 1) * 2 - 1)
+
+
+def adjustments(order: list[int], values: list[float]) -> colours.Jitter:
+    """The published numbers of the four; `values` go with the order."""
+    names = ("brightness", "contrast", "saturation", "hue")
+    return tuple((names[i], value) for i, value in zip(order, values, strict=True))

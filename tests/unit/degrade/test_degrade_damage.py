@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewright.degrade import PRESETS, Degradation, gaussian_kernel, preset, steps
+from facewright.degrade import PRESETS, FirstOrder, gaussian_kernel, preset, steps
 from facewright.degrade.kernels import generalized_kernel, plateau_kernel, sinc_kernel
 from facewright.errors import UsageError
 from facewright.metrics import psnr
@@ -93,7 +93,7 @@ def test_heavier_damage_costs_more() -> None:
 @given(size=st.sampled_from([8, 16, 32, 48, 64, 128, 256, 320, 512, 1024]), name=st.sampled_from(sorted(PRESETS)))
 def test_scaled_ranges_are_ranges(size: int, name: str) -> None:
     scaled = preset(name).scaled(size)
-    assert scaled.kernel_size % 2 == 1 and scaled.kernel_size >= 3
+    assert all(side % 2 == 1 and side >= 3 for side in scaled.kernel_sizes)
     assert 0 < scaled.sigma[0] <= scaled.sigma[1] and scaled.scale[0] <= scaled.scale[1]
     assert (scaled.noise, scaled.quality) == (preset(name).noise, preset(name).quality)
     assert scaled.scaled(size) == scaled
@@ -104,7 +104,7 @@ def test_damage_is_in_the_face_s_own_measure() -> None:
     """Twice the pixels with the same draws, scaled: shrunk to half, the same picture comes out."""
     import cv2
 
-    small, large = (Degradation(sigma=(3, 3), scale=(4, 4), noise=(0, 0), quality=(100, 100)).scaled(size) for size in (128, 256))
+    small, large = (FirstOrder(sigma=(3, 3), scale=(4, 4), noise=(0, 0), quality=(100, 100)).scaled(size) for size in (128, 256))
     clean = cv2.resize(scene(64), (256, 256), interpolation=cv2.INTER_CUBIC)
     halved = cv2.resize(clean, (128, 128), interpolation=cv2.INTER_AREA)
     one, two = (d(picture, np.random.default_rng(0))[0] for d, picture in ((small, halved), (large, clean)))
@@ -114,8 +114,8 @@ def test_damage_is_in_the_face_s_own_measure() -> None:
 
 def test_grey_is_asked_of_the_truth_only_by_name() -> None:
     random = np.random.default_rng(0)
-    kept = Degradation(grey_p=1)(scene(), random)
-    both = Degradation(grey_p=1, grey_target=True)(scene(), random)
+    kept = FirstOrder(grey_p=1)(scene(), random)
+    both = FirstOrder(grey_p=1, grey_target=True)(scene(), random)
     assert np.ptp(kept[0], axis=2).max() == 0 and np.array_equal(kept[1], scene())
     assert np.ptp(both[0], axis=2).max() == 0 and np.ptp(both[1], axis=2).max() == 0
 
