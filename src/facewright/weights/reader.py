@@ -39,7 +39,7 @@ def read_state(path: str | Path, *, key: str | None = None) -> dict[str, Tensor]
     content = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, kind)
     tensors = {_plain(name): value.detach() for name, value in _unwrap(content, key, path).items() if _is_tensor(value)}
     if not tensors:
-        raise ModelError(f"cannot use {path.name}", "there are no tensors in it", ONLY_WEIGHTS)
+        raise ModelError(f"cannot use {path.name}", _instead_of_tensors(content), ONLY_WEIGHTS)
     return tensors
 
 
@@ -202,6 +202,13 @@ def _unwrap(content: Mapping[str, Any], key: str | None, path: Path) -> Mapping[
         have = f"it has {', '.join(present)}" if present else "it has no parts, only tensors"
         raise ModelError(f"cannot take {key!r} of {path.name}", have, "leave the key out, or name one of these")
     return dict(content[key])
+
+
+def _instead_of_tensors(content: Mapping[str, Any]) -> str:
+    first = next(iter(content.values()), None)
+    if isinstance(first, Mapping) and "left_eye" in first:  # what GFPGAN's training reads beside its pictures
+        return f"it holds where eyes and mouths are in {len(content):,} pictures, not weights"
+    return "there are no tensors in it"
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from facewright.errors import ModelError, UsageError
 from facewright.nets.gfpgan import GFPGAN
 from facewright.weights import bundled, find, load_model
-from facewright.weights.catalog import default, entries, lookup
+from facewright.weights.catalog import TERMS, Serves, default, entries, lookup
 
 TINY: dict[str, Any] = {"out_size": 16, "num_style_feat": 8, "narrow": 1 / 64, "num_mlp": 1}
 
@@ -181,7 +181,9 @@ def test_the_catalog_is_sound() -> None:
     for entry in found.values():
         assert entry.licence and entry.title and entry.note
         assert entry.bundled or entry.url.startswith("https://")
-        assert entry.sha256 is None or (len(entry.sha256) == 64 and int(entry.sha256, 16) and entry.pinned_by)
+        assert entry.sha256 is None or (len(entry.sha256) in (8, 64) and int(entry.sha256, 16) and entry.pinned_by)
+        assert entry.commercial in TERMS and (entry.commercial == "yes") == ("ommercial use" not in entry.note)
+        assert entry.serves in get_args(Serves)
         for name in (entry.name, entry.file, *entry.also):
             assert lookup(name) is entry
     files = [entry.file for entry in found.values()]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from published_samples import REFERENCE, torchvision
 
 from facewright.errors import ModelError, UsageError
 from facewright.nets.gfpgan import GFPGAN
 from facewright.nets.restoreformer import RestoreFormer
 from facewright.weights.architectures import ARCHITECTURES
 from facewright.weights.recogniser import recognise
-
-REFERENCE = Path(os.environ.get("FACEWRIGHT_REFERENCE") or Path(__file__).parents[4] / "shared" / "reference")
 
 FLAVOURS = {"GFPGANv1": "original", "GFPGANBilinear": "bilinear", "GFPGANv1Clean": "clean"}
 BACKBONES = {"resnet50": "resnet50", "mobile0.25": "mobilenet0.25"}
@@ -208,18 +205,6 @@ def test_the_scale_of_an_upscaler_shows_in_its_first_layer(taken: int, scale: in
     shapes["conv_first.weight"] = (8, 27, 3, 3)
     with pytest.raises(ModelError, match="takes 27 channels where 3, 12 or 48 are due"):
         recognise(shapes)
-
-
-def torchvision(vgg: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of torchvision's file, the classifier made small."""
-    shapes: dict[str, tuple[int, ...]] = {"classifier.0.weight": (8, 8), "classifier.6.bias": (8,)}
-    place, before = 0, 3
-    for stage, width in zip({"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}[vgg], (64, 128, 256, 512, 512), strict=True):
-        for _ in range(stage):
-            shapes |= {f"features.{place}.weight": (width, before, 3, 3), f"features.{place}.bias": (width,)}
-            place, before = place + 2, width
-        place += 1
-    return shapes
 
 
 def test_the_vggs_are_told_apart() -> None:
