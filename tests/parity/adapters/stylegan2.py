@@ -1,14 +1,23 @@
-"""StyleGAN2 of BasicSR and of GFPGAN: networks, resampling, modulated convolution, second derivatives."""
+"""StyleGAN2 of BasicSR and of GFPGAN: networks, resampling, modulated convolution, second derivatives, an iteration of training."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from facewright.losses import path_length_penalty, path_lengths, r1_penalty
 from facewright.nets.blocks.equalized import fused_leaky_relu
 from facewright.nets.blocks.modulated import Flavour, ModulatedConv2d, Sampling
 from facewright.nets.blocks.resample import UpFirDn, fir_downsample, fir_upsample, smooth_after_up, smooth_before_down, upfirdn2d
-from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleGAN2GeneratorSFT
+from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleGAN2GeneratorSFT, channel_table
+from facewright.train import Engine, RunSettings
+from facewright.train.recipes.stylegan2 import StyleGAN2Recipe
+from facewright.train.recipes.stylegan2_draws import DrawnBatch, Draws, Styles
+from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
 from parity.following import check_keys, check_results, follow, load
 from parity.reading import Fixture
 
@@ -95,8 +104,7 @@ def run_fused_leaky_relu(fixture: Fixture) -> None:
 def run_r1(fixture: Fixture) -> None:
     net, inputs, call = load(fixture, build(fixture)), fixture.inputs(), fixture.call
     pred = net(inputs["x"].requires_grad_(True))
-    (slope,) = torch.autograd.grad(pred.sum(), inputs["x"], create_graph=True)
-    penalty = slope.square().flatten(1).sum(1).mean()
+    penalty = r1_penalty(pred, inputs["x"])
     loss = call["r1_reg_weight"] / 2 * penalty * call["net_d_reg_every"]
     check_results(fixture, {"pred": pred, "penalty": penalty, "loss": loss}, inputs, net)
 
@@ -104,16 +112,91 @@ def run_r1(fixture: Fixture) -> None:
 def run_path_length(fixture: Fixture) -> None:
     net, inputs, call = load(fixture, build(fixture)), fixture.inputs(), fixture.call
     picture, latent = net([inputs["z"]], randomize_noise=False, return_latents=True)
-    y: Tensor = inputs["noise_image"] / (picture.shape[2] * picture.shape[3]) ** 0.5
-    (slope,) = torch.autograd.grad((picture * y).sum(), latent, create_graph=True)
-    lengths = slope.square().sum(2).mean(1).sqrt()
-    mean = call["mean_path_length"] + call["decay"] * (lengths.mean() - call["mean_path_length"])
-    penalty = (lengths - mean).square().mean()
+    assert latent is not None
+    lengths = path_lengths(picture, latent, inputs["noise_image"])
+    penalties, mean = path_length_penalty(lengths, torch.tensor(call["mean_path_length"]), call["decay"])
+    penalty = penalties.mean()
     results = {"penalty": penalty, "lengths_mean": lengths.mean(), "mean_path_length": mean}
     check_results(fixture, results | {"loss": call["path_reg_weight"] * call["net_g_reg_every"] * penalty}, inputs, net)
 
 
+def run_train_step(fixture: Fixture) -> None:
+    """A published iteration through the recipe's own step, with the published draws in place of its own."""
+    train, inputs = fixture.call["opt"]["train"], fixture.inputs()
+    real, iteration = inputs["real"], fixture.call["current_iter"]
+    recipe = StyleGAN2Recipe(recipe_settings(fixture, len(real)), batch=len(real), seed=0)
+    for name, network in {"net_g": "generator", "net_d": "discriminator"}.items():
+        state = {key.removeprefix(f"{name}."): value for key, value in fixture.state().items() if key.startswith(f"{name}.")}
+        recipe.networks[network].load_state_dict(state, strict=True)
+    recipe.ema["generator"].network.load_state_dict(recipe.networks["generator"].state_dict())
+
+    engine = Recorder(recipe, RunSettings(batch=len(real), device="cpu", precision="fp32", clip_norm=1e9), Path("unused"))
+    engine.step = iteration - 1  # published iterations count from 1
+    due = iteration % train["net_g_reg_every"] == 0
+    draws = Draws(
+        discriminator=Styles((inputs["z_d"],)),
+        generator=Styles((inputs["z_g"],)),
+        path=Styles((inputs["z_path"],)) if due else None,
+        path_noise=inputs["noise_image"] if due else None,
+    )
+    recipe.step(DrawnBatch(real, real, draws=draws))
+
+    results = {f"log.{name}": value for name, value in engine.told.items()}
+    results["mean_path_length"] = recipe.networks["paths"].get_buffer("mean")
+    for name, network in {"net_g": "generator", "net_d": "discriminator"}.items():
+        for key, parameter in recipe.networks[network].named_parameters():
+            if key in fixture.call["watch"][name]:
+                assert parameter.grad is not None
+                results |= {f"grad.{name}.{key}": parameter.grad, f"after.{name}.{key}": parameter}
+    results |= {f"ema.net_g.{key}": value for key, value in recipe.ema["generator"].network.state_dict().items()}
+    groups = [optimizer.param_groups[0] for optimizer in recipe.optimizers.values()]
+    results["lr"] = torch.tensor([group["lr"] for group in groups])
+    results["betas"] = torch.tensor([group["betas"] for group in groups])
+    check_results(fixture, results, inputs)
+
+
+def recipe_settings(fixture: Fixture, batch: int) -> StyleGAN2Settings:
+    """The published options as the recipe's settings."""
+    opt: dict[str, Any] = fixture.call["opt"]
+    train, generator = opt["train"], opt["network_g"]
+    table = channel_table(generator["out_size"], generator["channel_multiplier"], generator["narrow"])
+    channels = tuple(table[side] for side in sorted(table))
+    return StyleGAN2Settings(
+        size=generator["out_size"],
+        flavour="original",
+        style=generator["num_style_feat"],
+        mlp=generator["num_mlp"],
+        channels=channels,
+        discriminator_channels=channels,
+        mixing=train["mixing_prob"],
+        path_weight=train["path_reg_weight"],
+        path_every=train["net_g_reg_every"],
+        path_shrink=train["path_batch_shrink"],
+        r1_weight=train["r1_reg_weight"],
+        r1_every=train["net_d_reg_every"],
+        rate=train["optim_g"]["lr"],
+        rate_discriminator=train["optim_d"]["lr"],
+        milestones=tuple(train["scheduler"]["milestones"]),
+        ema_half_life=10_000 * batch / 32,  # published: 0.5^(32 / 10000) a step, whatever the batch
+        ema_rises=False,
+    )
+
+
+class Recorder(Engine):
+    """Keeps what the published program logs: losses with their weights in, scores as they are."""
+
+    NAMES: ClassVar = {"logistic": "l_d", "r1": "l_d_r1", "adversarial": "l_g", "path": "l_g_path"}
+    told: dict[str, Tensor]
+
+    def update(self, name: str, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
+        self.told = getattr(self, "told", {})
+        for term, value in losses.items():
+            self.told[self.NAMES.get(term, term)] = value.detach() * (weights[term] if term in self.NAMES else 1)
+        super().update(name, losses, weights)
+
+
 PROCEDURES = {
+    "stylegan2_step": run_train_step,
     "upfirdn2d": run_upfirdn2d,
     "resample_module": run_resample_module,
     "modulated_conv": run_modulated_conv,
