@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.errors import InputError, ModelError
+from facewright.errors import InputError
 from facewright.faces import (
     Detector,
     align,
@@ -32,14 +32,13 @@ from facewright.faces.identity import Identity
 from facewright.faces.mask import parsed_mask
 from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
-from facewright.nets.blocks.layout import channels_last
-from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
-from facewright.restore import judge
+from facewright.restore import judge, published
+from facewright.restore.network import FaceNetwork
 from facewright.restore.result import FaceResult, Restoration
 from facewright.restore.served import serve
 from facewright.restore.settings import Settings
 from facewright.weights import load_model
-from facewright.weights.device import PRECISIONS, pick_device
+from facewright.weights.device import pick_device
 
 Image = NDArray[np.float32]
 
@@ -68,20 +67,15 @@ class Job:
 class Restorer:
     """Holds the networks; restores any number of photos with the same settings. Not for use by several threads at once."""
 
-    def __init__(self, settings: Settings | None = None, /, *, detector: Detector | None = None, **choices: Any) -> None:
+    def __init__(self, settings: Settings | None = None, /, *, detector: Detector | str | None = None, **choices: Any) -> None:
+        """choices: fields of `Settings`. detector: one to use, or the name of one."""
+        if isinstance(detector, str):
+            choices["detector"], detector = detector, None
         self.settings = settings or Settings(**choices)
         self.device = pick_device(self.settings.device)
-        self.dtype = _dtype(self.settings.precision, self.device)
-        model = load_model(self.settings.model, device=self.device)
-        if model.architecture != "gfpgan":
-            raise ModelError(f"{self.settings.model} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
-        assert isinstance(model.net, GFPGAN)
-        self.model = model
-        self.network: GFPGAN | PreparedGFPGAN
-        # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
-        preparable = self.device.type == "cpu" and model.arguments["flavour"] != "original"
-        self.network = prepare(model.net, self.dtype) if preparable else channels_last(model.net)
-        self.size = int(model.arguments["out_size"])
+        self.model = load_model(self.settings.model, device=self.device)
+        self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed)
+        self.size = self.network.size
         self.served = serve(self.settings, self.device, detector)
         self.detector = self.served.detector
         self.identity = Identity.load(str(self.device))
@@ -98,6 +92,8 @@ class Restorer:
         started = time.monotonic()
         if self.settings.aligned:
             return Job(photo, [self._aligned(photo)], started)
+        if self.settings.as_published:
+            return Job(photo, published.found(photo, self.detector, self.settings.faces, self.size), started)
         found = self.detector.detect(photo.pixels)
         row = float(np.median([face.size for face in found])) if found else 1.0
         found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
@@ -121,7 +117,10 @@ class Restorer:
         for start in range(0, len(waiting), self.settings.batch):
             batch = waiting[start : start + self.settings.batch]
             crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
-            restored = self._network(crops)
+            restored = self.network(crops)
+            if self.settings.as_published:
+                self._take_as_published(batch, restored)
+                continue
             for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
                 face.restored = match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
             if not self.settings.aligned:
@@ -131,17 +130,20 @@ class Restorer:
     def finish(self, job: Job) -> Restoration:
         """Put the restored faces back into a copy of the photo."""
         photo, notes = job.original, []
-        if self.settings.aligned:
+        if self.settings.as_published:
+            pixels = self._finish_as_published(job)
+            photo = Photo(photo.pixels, None, photo.origin)  # alpha is lost there
+        elif self.settings.aligned:
             pixels = self._whole(job.faces[0], photo)
         else:
             pixels = self._canvas(photo)
             for face in job.waiting:
                 self._paste(pixels, face, photo)
-            if not job.faces:
-                notes.append("no face was found")
+        if not job.faces:
+            notes.append("no face was found")
         return Restoration(
             replaced(photo, pixels),
-            photo,
+            job.original,
             job.faces,
             self.settings.model,
             time.monotonic() - job.started,
@@ -149,15 +151,18 @@ class Restorer:
             dict(self.served.by),
         )
 
-    def _network(self, crops: Tensor) -> Tensor:
-        """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
-        # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
-        noise = [each.to(self.device) for each in self.network.make_noise(torch.Generator().manual_seed(self.settings.seed))]
-        casts = self.dtype != torch.float32 and not isinstance(self.network, PreparedGFPGAN)
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
-            picture, _ = self.network(crops.contiguous(memory_format=torch.channels_last), return_rgb=False, noise=noise)
-        restored: Tensor = picture.float().clamp(-1, 1)
-        return restored
+    def _take_as_published(self, faces: list[FaceResult], restored: Tensor) -> None:
+        """Nothing is held back or matched; the judge only tells."""
+        for face, picture in zip(faces, restored, strict=True):
+            face.restored = np.asarray(published.to_levels(picture), np.float32) / np.float32(255)
+            face.identity = self._drift(face, 1.0)
+            if words := judge.identity_words(face.identity, face.strength):
+                face.because(words)
+
+    def _finish_as_published(self, job: Job) -> NDArray[Any]:
+        if self.settings.aligned:
+            return np.asarray(np.rint(_restored(job.faces[0]) * 255), np.uint8)
+        return published.pasted(job.original, job.faces, self.served, self.settings.upscale, self.size, self.device)
 
     def _outline(self, faces: list[FaceResult]) -> None:
         """Which part of each restored crop goes into the photo."""
@@ -269,6 +274,9 @@ class Restorer:
         across = np.array([photo.width, photo.height]) / TEMPLATE_SIZE
         face = Face(np.array([0.0, 0, photo.width, photo.height]), (TEMPLATE + 0.5) * across - 0.5, 1.0)
         result = FaceResult(0, face, pixels=float(photo.width))
+        if self.settings.as_published:
+            result.crop = published.whole(photo, self.size)
+            return result
         levels = np.float32(np.iinfo(photo.pixels.dtype).max)
         rgb = photo.pixels if photo.pixels.ndim == 3 else np.repeat(photo.pixels[..., None], 3, axis=2)
         shrinking = min(photo.width, photo.height) > self.size
@@ -301,10 +309,3 @@ def _cropped(face: FaceResult) -> Image:
 def _restored(face: FaceResult) -> Image:
     assert face.restored is not None
     return face.restored
-
-
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bf16 on CUDA that has it, else fp32: on a processor the same photo must give the same picture everywhere."""
-    if precision in PRECISIONS:
-        return PRECISIONS[precision]
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facewright.faces import Detector, load_detector
+from facewright.faces.parse import NAMES as PARSERS
+from facewright.faces.parse import FaceParser
+from facewright.restore.background import Upscaler
 from facewright.restore.settings import PLAIN_BACKGROUNDS, Settings
+from facewright.weights import available
 
 if TYPE_CHECKING:
     import torch
 
-    from facewright.faces.parse import FaceParser
-    from facewright.restore.background import Upscaler
-
 RETINAFACES = ("retinaface-resnet50", "retinaface-mobilenet")
-PARSER = "parsenet"
 
 
 @dataclass
@@ -36,39 +36,32 @@ class Served:
 
 def serve(settings: Settings, device: torch.device, detector: Detector | None = None) -> Served:
     """Load what the settings ask for. detector: one to use instead. Raises ModelError for an upscaler that is missing."""
-
-    def available(name: str) -> bool:
-        from facewright.weights import available as av
-
-        return av(name)
-
     by, notes = {}, []
-    finder = settings.detector
+    finder = "retinaface" if settings.as_published else settings.detector
     if detector is None and finder == "retinaface" and not any(available(name) for name in RETINAFACES):
         finder = "mtcnn"
-        notes.append(_instead("--detector retinaface", "the embedded mtcnn found the faces", RETINAFACES[0]))
+        notes.append(_instead("retinaface", "the embedded mtcnn found the faces", RETINAFACES[0]))
     detector = detector or load_detector(finder, str(device))
     by["detector"] = detector.name
 
     parser = None
     by["mask"] = settings.mask
-    if settings.mask == "parse":
-        if available(PARSER):
-            from facewright.faces.parse import FaceParser
-
+    if settings.as_published or settings.mask == "parse":
+        by["mask"] = "parse"
+        if any(available(name) for name in PARSERS):
             parser = FaceParser.load(str(device))
         else:
-            by["mask"] = "ellipse"
-            notes.append(_instead("--mask parse", "the ellipse served", PARSER))
+            by["mask"] = "square" if settings.as_published else "ellipse"
+            notes.append(_instead("parsenet", f"the mask is the {by['mask']}", PARSERS[0]))
 
     upscaler = None
-    by["background"] = settings.background if settings.upscale != 1 or settings.background not in PLAIN_BACKGROUNDS else "the photo's own"
+    by["background"] = settings.background
     if settings.background not in PLAIN_BACKGROUNDS:
-        from facewright.restore.background import Upscaler
-
         upscaler = Upscaler.load(settings.background, device, precision=settings.precision)
+    elif settings.upscale == 1:
+        by["background"] = "the photo's own"
     return Served(detector, parser, upscaler, by, notes)
 
 
 def _instead(asked: str, served: str, name: str) -> str:
-    return f"{asked}: its file is not here, {served}; get it with: facewright models get {name}"
+    return f"the file of {asked} is not here, {served}; get it with: facewright models get {name}"

@@ -60,12 +60,18 @@ class Settings:
         if not os.path.isfile(self.background):
             _one_of("--background", self.background, (*PLAIN_BACKGROUNDS, *UPSCALERS), "or the path of a weight file")
         _one_of("--precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
-        if self.as_published and (self.strength != 1 or self.fidelity != "auto" or self.max_identity_drift is not None):
-            raise UsageError(
-                "--as-published contradicts --strength, --fidelity and --max-identity-drift",
-                "the published program has none of them",
-                "leave --as-published out, or the others",
-            )
+        if self.as_published:
+            contradictions = {
+                "--strength": self.strength != 1,
+                "--fidelity": self.fidelity != "auto",
+                "--max-identity-drift": self.max_identity_drift is not None,
+                "--mask hull": self.mask == "hull",
+                "--background none": self.background == "none",
+            }
+            if named := [name for name, given in contradictions.items() if given]:
+                raise UsageError(
+                    f"--as-published and {named[0]} contradict each other", "the published program has no such choice", "leave one out"
+                )
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)

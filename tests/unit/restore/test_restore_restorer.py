@@ -9,94 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
-from torch import Tensor
+from restorer_samples import PLACES, SIDE, Drift, Pointer, only, scene, touched
 
 from facewright.errors import InputError, ModelError, UsageError
-from facewright.faces import Face
-from facewright.faces.align import TEMPLATE
-from facewright.faces.identity import Identity
 from facewright.media import Origin, Photo
-from facewright.nets.gfpgan import GFPGAN
-from facewright.restore import Restoration, Restorer, restore
+from facewright.restore import Restorer, restore
 from facewright.restore.restorer import Job
-
-SIDE = 240
-PLACES = [(20, 30, 90), (130, 24, 96), (70, 130, 84)]
-"""(left, top, side) of the template's square in the photo."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(1)
-    net = GFPGAN(out_size=64, num_style_feat=16, num_mlp=2, channels={4: 8, 8: 8, 16: 8, 32: 8, 64: 8}, input_skip=True)
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith(".weight") and parameter.numel() == 1:
-                parameter.fill_(0.3)  # noise, which a fresh network multiplies by 0
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, path)
-    return str(path)
-
-
-class Pointer:
-    """Finds the faces it was told."""
-
-    name = "pointer"
-
-    def __init__(self, places: list[tuple[int, int, int]] = PLACES) -> None:
-        self.places = places
-
-    def detect(self, photo: NDArray[Any]) -> list[Face]:
-        found = []
-        for left, top, side in self.places:
-            points = TEMPLATE * (side / 512) + np.array([left, top])
-            box = np.array([left + 0.2 * side, top + 0.2 * side, left + 0.8 * side, top + 0.9 * side])
-            found.append(Face(box, points, 0.99))
-        return found
-
-
-def scene(depth: type = np.uint8, grey: bool = False) -> NDArray[Any]:
-    """Soft blobs: nothing that is sharper than what the network makes of it."""
-    random = np.random.default_rng(0)
-    picture = cv2.resize(random.uniform(0.2, 0.8, (14, 14, 3)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    picture = picture.mean(axis=2) if grey else picture
-    return np.asarray(np.rint(picture * np.iinfo(depth).max).astype(depth))
-
-
-@pytest.fixture
-def restorer(model: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Restorer]:
-    monkeypatch.setattr(Identity, "load", lambda device: Drift(0.0))  # the real judge has its own tests, and takes a while to load
-
-    def make(places: list[tuple[int, int, int]] = PLACES, **choices: Any) -> Restorer:
-        return Restorer(detector=Pointer(places), model=model, device="cpu", precision="fp32", **choices)
-
-    return make
-
-
-class Drift:
-    """An identity judge whose distance is `factor` times the part of the network's picture that was blended in."""
-
-    def __init__(self, factor: float, least: float = 0.0) -> None:
-        self.factor, self.least, self.full = factor, least, None
-
-    def distance(self, original: Tensor, blended: Tensor) -> Tensor:
-        change = (blended - original).abs().mean()
-        self.full = change if self.full is None else self.full
-        return self.least + self.factor * (change / self.full)[None]
-
-
-def only(restorations: Any) -> Restoration:
-    (one,) = restorations
-    return one
-
-
-def touched(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.bool_]:
-    difference = before != after
-    return difference.any(axis=2) if difference.ndim == 3 else difference
-
 
 # What stays as it is --------------------------------------------------------------------------------------------------------------------
 

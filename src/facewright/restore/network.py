@@ -1,0 +1,51 @@
+"""Any network that restores aligned crops, behind one call."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from facewright.errors import ModelError
+from facewright.nets.blocks.layout import channels_last
+from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
+from facewright.nets.restoreformer import RestoreFormer
+from facewright.weights import Model
+from facewright.weights.device import PRECISIONS
+
+
+class FaceNetwork:
+    """size: side S of its crops. Raises ModelError for a model that restores no faces."""
+
+    def __init__(self, model: Model, device: torch.device, precision: str, seed: int) -> None:
+        net = model.net
+        if not isinstance(net, (GFPGAN, RestoreFormer)):
+            raise ModelError(f"{model.info['name']} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+        self.device, self.dtype = device, _dtype(precision, device)
+        self.size = net.out_size if isinstance(net, GFPGAN) else net.resolution
+        # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
+        preparable = isinstance(net, GFPGAN) and device.type == "cpu" and net.flavour != "original"
+        self._net: GFPGAN | PreparedGFPGAN | RestoreFormer
+        self._net = prepare(net, self.dtype) if preparable and isinstance(net, GFPGAN) else channels_last(net)
+        # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
+        self._noise: list[Tensor] = []
+        if isinstance(net, GFPGAN):
+            self._noise = [each.to(device) for each in net.make_noise(torch.Generator().manual_seed(seed))]
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
+        crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
+        casts = self.dtype != torch.float32 and not isinstance(self._net, PreparedGFPGAN)
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
+            if isinstance(self._net, RestoreFormer):
+                picture = self._net(crops)
+            else:
+                picture, _ = self._net(crops, return_rgb=False, noise=self._noise)
+        restored: Tensor = picture.float().clamp(-1, 1)
+        return restored
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bf16 on CUDA that has it, else fp32: on a processor the same photo must give the same picture everywhere."""
+    if precision in PRECISIONS:
+        return PRECISIONS[precision]
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
