@@ -1,4 +1,4 @@
-"""Faces in a photo: find, choose, align, mask, match colours, paste, compare. What needs torch is imported on first use."""
+"""Faces in a photo: find, choose, align, parse, mask, match colours, paste, compare. What needs torch is imported on first use."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Any
 from facewright.faces.align import TEMPLATE, align, misfit, similarity
 from facewright.faces.colour import hold_colour, match_colour
 from facewright.faces.face import Face
-from facewright.faces.mask import ellipse_mask, hull_mask
+from facewright.faces.mask import ellipse_mask, hull_mask, parsed_mask, soft_parsed_mask
 from facewright.faces.paste import paste
 from facewright.faces.select import select
 
 if TYPE_CHECKING:
     from facewright.faces.detect import Detector, MtcnnDetector, load_detector
     from facewright.faces.identity import Identity
+    from facewright.faces.parse import FaceParser
+    from facewright.faces.retinaface import RetinafaceDetector
 
 __all__ = [
     "TEMPLATE",
     "Detector",
     "Face",
+    "FaceParser",
     "Identity",
     "MtcnnDetector",
+    "RetinafaceDetector",
     "align",
     "ellipse_mask",
     "hold_colour",
@@ -28,12 +32,21 @@ __all__ = [
     "load_detector",
     "match_colour",
     "misfit",
+    "parsed_mask",
     "paste",
     "select",
     "similarity",
+    "soft_parsed_mask",
 ]
 
-_HOME = {"Detector": "detect", "MtcnnDetector": "detect", "load_detector": "detect", "Identity": "identity"}
+_HOME = {
+    "Detector": "detect",
+    "FaceParser": "parse",
+    "Identity": "identity",
+    "MtcnnDetector": "detect",
+    "RetinafaceDetector": "retinaface",
+    "load_detector": "detect",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -45,7 +45,7 @@ class RetinafaceDetector:
         quarter_turns: bool = True,
         min_face: float = 8,
     ) -> None:
-        # channels last: the processor's convolutions are a third faster so
+        # channels last: on a processor a tenth faster
         self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.working_size = working_size
         self.score = score
@@ -116,7 +116,7 @@ def look(net: RetinaFace, picture: Photo, score: float) -> Floats:
     """
     height, width = picture.shape[:2]
     weight = next(net.parameters())
-    x = torch.from_numpy(np.ascontiguousarray(picture)).to(weight.device)[None].permute(0, 3, 1, 2)
+    x = torch.from_numpy(picture.copy()).to(weight.device)[None].permute(0, 3, 1, 2)
     boxes, probabilities, points = net(prepare(x.to(weight.dtype)).contiguous(memory_format=torch.channels_last))
     scores = probabilities[0, :, 1].float()
     sure = scores > score
