@@ -60,11 +60,6 @@ class KernelDraw:
         return np.pad(kernel, (self.padded - len(kernel)) // 2) if self.padded else kernel
 
 
-def delta(size: int) -> KernelDraw:
-    """The kernel that changes nothing."""
-    return KernelDraw("iso", size, 0.01, 0.01)
-
-
 @dataclass(frozen=True)
 class KernelMix:
     """kinds: kind to weight (they need not sum to 1); sigma: of both axes; theta, betag (generalized), betap (plateau): ranges;
@@ -104,10 +99,17 @@ class KernelMix:
         return KernelDraw(kind, size, sigma_x, sigma_y, **told)
 
 
-def sinc_draw(sizes: Sequence[int], padded: int, rng: np.random.Generator, *, small: Range = (np.pi / 3, np.pi)) -> KernelDraw:
-    """Real-ESRGAN's ringing kernel: any of `sizes`, cutoff ~ U(small) under 13 cells and U(pi / 5, pi) from there on."""
+def sinc_draw(
+    sizes: Sequence[int],
+    padded: int,
+    rng: np.random.Generator,
+    *,
+    small: Range = (np.pi / 3, np.pi),
+    large: Range = (np.pi / 5, np.pi),
+) -> KernelDraw:
+    """Real-ESRGAN's ringing kernel: any of `sizes`, cutoff ~ U(small) under 13 cells and U(large) from there on."""
     size = int(rng.choice(np.asarray(sizes)))
-    cutoff = float(rng.uniform(*(small if size < 13 else (np.pi / 5, np.pi))))
+    cutoff = float(rng.uniform(*(small if size < 13 else large)))
     return KernelDraw("sinc", size, cutoff=cutoff, padded=padded)
 
 

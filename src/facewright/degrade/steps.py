@@ -11,6 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Picture
 
 Image = NDArray[np.float32]
 Mode = Literal["area", "bilinear", "bicubic"]
@@ -21,6 +22,13 @@ _LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 def blur(image: Image, kernel: NDArray[np.float64]) -> Image:
     """Correlate with the kernel, border reflect-101."""
     return np.asarray(cv2.filter2D(image, -1, kernel), np.float32)
+
+
+def bicubic(image: Image, width: int, height: int) -> Image:
+    """Pillow's bicubic, antialiased where it shrinks, clipped."""
+    planes = [Picture.fromarray(np.ascontiguousarray(image[..., i])) for i in range(3)]
+    sized = [np.asarray(plane.resize((width, height), Picture.Resampling.BICUBIC)) for plane in planes]
+    return np.asarray(np.clip(np.stack(sized, axis=-1), 0, 1), np.float32)
 
 
 def resize(image: Image, width: int, height: int) -> Image:
@@ -86,7 +94,7 @@ def shift_colour(image: Image, shift: NDArray[np.float64]) -> Image:
 def grey(image: Image) -> Image:
     """Rec. 601 luma (0.299, 0.587, 0.114) copied to three channels."""
     luma = image @ _LUMA
-    return np.repeat(luma[..., None], 3, axis=2)
+    return np.asarray(np.repeat(luma[..., None], 3, axis=2))
 
 
 def quantise(image: Image) -> Image:
@@ -98,7 +106,7 @@ def eight_bits(image: Image) -> NDArray[np.uint8]:
     """Clip, times 255, round half to even."""
     levels = image * np.float32(255)
     np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
-    return levels.astype(np.uint8)
+    return np.asarray(levels.astype(np.uint8))
 
 
 def from_eight_bits(levels: NDArray[np.uint8]) -> Image:
@@ -138,7 +146,7 @@ def displace(image: Image, reach: int, down: int, along: int) -> Image:
 
 def patch(image: Image, other: Image, left: int, top: int, side: int) -> Image:
     """A square of `other` laid on the picture (the uneven damage of RestoreFormer++)."""
-    result = image.copy()
+    result: Image = image.copy()
     result[top : top + side, left : left + side] = other[top : top + side, left : left + side]
     return result
 
@@ -154,23 +162,21 @@ def _sampling(inputs: int, outputs: int, mode: Mode, scale: float | None) -> NDA
         for out in place:
             low, high = out * inputs // outputs, -(-(out + 1) * inputs // outputs)
             matrix[out, low:high] = 1 / (high - low)
-        return matrix.astype(np.float32)
+        return np.asarray(matrix, np.float32)
     at = (place + 0.5) * (inputs / outputs if scale is None else 1 / scale) - 0.5
     if mode == "bilinear":
         at = np.maximum(at, 0)
     near = np.floor(at).astype(int)
     part = at - near
-    if mode == "bilinear":
-        taps = [(0, 1 - part), (1, part)]
-    else:  # Keys' cubic with a = -0.75
-        taps = [(step, _cubic(part - step)) for step in (-1, 0, 1, 2)]
-    for step, weight in taps:
+    linear, cubic = {0: 1 - part, 1: part}, {step: _cubic(part - step) for step in (-1, 0, 1, 2)}
+    for step, weight in (linear if mode == "bilinear" else cubic).items():
         np.add.at(matrix, (place, np.clip(near + step, 0, inputs - 1)), weight)
-    return matrix.astype(np.float32)
+    return np.asarray(matrix, np.float32)
 
 
 def _cubic(x: NDArray[np.float64], a: float = -0.75) -> NDArray[np.float64]:
+    """Keys' kernel, with PyTorch's and OpenCV's parameter."""
     x = np.abs(x)
     inner = ((a + 2) * x - (a + 3)) * x * x + 1
     outer = ((x - 5) * x + 8) * x * a - 4 * a
-    return np.where(x <= 1, inner, np.where(x < 2, outer, 0))
+    return np.asarray(np.where(x <= 1, inner, np.where(x < 2, outer, 0)))
