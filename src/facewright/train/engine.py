@@ -24,7 +24,7 @@ from facewright.errors import FacewrightError, InputError, OutputError, UsageErr
 from facewright.nets.blocks.layout import channels_last
 from facewright.train import checkpoint, parallel, resuming
 from facewright.train.ema import Ema
-from facewright.train.guards import THE_SUM, FiniteGuard, memory_watched
+from facewright.train.guards import THE_SUM, Diverged, FiniteGuard, memory_watched
 from facewright.train.logbook import Logbook
 from facewright.train.parts import Parts, part_of, samples_in
 from facewright.train.randomness import random_state, restore_random_state, undisturbed
@@ -94,13 +94,18 @@ class Engine:
         OutOfMemory, Stopped (after Ctrl-C or SIGTERM, with a checkpoint), LostProcess; InputError where the folder's checkpoints are of
         other networks or cannot be read; OutputError where the folder cannot be, or where nothing of the end could be saved.
         """
-        found = self.processes.told(self._open)
-        if found is not None:
-            self.resume(*found)
-        else:
-            self.processes.agree(t for network in self._networks() for t in network.state_dict().values())
-        with self._stop, memory_watched(self._memory_advice):
-            self._train()
+        try:
+            found = self.processes.told(self._open)
+            if found is not None:
+                self.resume(*found)
+            else:
+                self.processes.agree(t for network in self._networks() for t in network.state_dict().values())
+            with self._stop, memory_watched(self._memory_advice):
+                self._train()
+        except (Diverged, Stopped, InputError, OutputError):
+            self.processes.part()  # all of them have met it
+            raise
+        self.processes.part()
 
     def _open(self) -> tuple[Path, dict[str, Any]] | None:
         """Make the folder, find what to go on from, say what was set otherwise."""
@@ -259,11 +264,11 @@ class Engine:
 
         False, and a warning, where the disk does not take it: the last good one stays. Only the first process writes; all wait.
         """
-        saved = self._write() if self.rank == 0 else True
-        self.processes.wait()
-        return saved
+        self._kept, self._exported, self._failure = self.processes.told(self._write)
+        return self._exported == self.step
 
-    def _write(self) -> bool:
+    def _write(self) -> tuple[int | None, int | None, str]:
+        """The steps of the last good checkpoint and export now, and what went wrong."""
         state = {
             "step": self.step,
             "recipe": resuming.recipe_name(self.recipe),
@@ -279,25 +284,21 @@ class Engine:
         except OutputError as error:
             kept = "there is none yet" if self._kept is None else f"the one of step {self._kept} stays"
             log.warning("step %d: %s; training goes on without this checkpoint, %s", self.step, error, kept)
-            self._failure = error.why
-            return False
-        self._kept, self._failure = self.step, ""
+            return self._kept, self._exported, error.why
         for old in sorted(self.folder.glob("step-*.pt"))[: -self.run_settings.keep_checkpoints]:
             old.unlink(missing_ok=True)
-        if not self._export("export.safetensors"):
-            return False
-        self._exported = self.step
-        return True
+        why = self._export("export.safetensors")
+        return self.step, self._exported if why else self.step, why
 
-    def _export(self, name: str) -> bool:
+    def _export(self, name: str) -> str:
+        """What went wrong, or ""."""
         try:
             with checkpoint.appears_whole(self.folder / name) as part:
                 self.recipe.export(part)
         except OutputError as error:
-            self._failure = error.why
             log.warning("step %d: %s; training goes on, an older one may stay", self.step, error)
-            return False
-        return True
+            return error.why
+        return ""
 
     def resume(self, path: Path, state: Mapping[str, Any] | None = None) -> None:
         """Go on from a checkpoint (`state`: what it holds, where it is read already). Raises InputError where it does not fit."""
@@ -327,7 +328,7 @@ class Engine:
         name, sign = wanted.removeprefix("-"), -1.0 if wanted.startswith("-") else 1.0
         if wanted and name not in numbers:
             log.warning("no export-best.safetensors: run.best is %s, and the validation gives %s", name, ", ".join(numbers) or "nothing")
-        elif wanted and (self._best is None or sign * numbers[name] > sign * self._best) and self._export("export-best.safetensors"):
+        elif wanted and (self._best is None or sign * numbers[name] > sign * self._best) and not self._export("export-best.safetensors"):
             self._best = float(numbers[name])
         return {f"val/{name}": round(value, 5) for name, value in numbers.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,8 @@ class Logbook:
         self._curves = _curves(folder, step) if tensorboard else None
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._waiting += json.dumps({"step": step, **numbers}) + "\n"
+        # JSON knows no NaN
+        self._waiting += json.dumps({"step": step, **{n: v if math.isfinite(v) else None for n, v in numbers.items()}}) + "\n"
         self._flush()
         if self._curves is not None:
             try:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from facewright.errors import FacewrightError, UsageError
 from facewright.weights.device import pick_device
@@ -102,11 +104,20 @@ class Processes:
             raise found[0]
         return cast(T, found[0])
 
-    def wait(self) -> None:
-        """Until all are here. Raises LostProcess."""
-        if self.world > 1:
-            with _others_needed():
-                dist.barrier()
+    def part(self) -> None:
+        """Before a process ends: nobody hangs up while another still listens, and the first, whom all ask, is the last to go.
+
+        One that is lost is not waited for: what was to do together is done.
+        """
+        if self.world > 1 and _meeting_place:
+            store = _meeting_place[0]
+            with contextlib.suppress(RuntimeError):
+                for word in ("facewright is done", "facewright is going"):
+                    said = store.add(word, 1)
+                    turn = -(-said // self.world)  # a process may train more than once
+                    if word == "facewright is done" or self.rank == 0:
+                        while store.add(word, 0) < turn * self.world:
+                            time.sleep(0.01)
 
 
 def join(device: str) -> tuple[Processes, torch.device]:
@@ -130,9 +141,16 @@ def join(device: str) -> tuple[Processes, torch.device]:
                 "start with torchrun or accelerate launch, or unset WORLD_SIZE",
             )
         with _others_needed():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+            store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
+            backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=rank, world_size=world)
+        _meeting_place.append(store)
         atexit.register(_leave)
     return Processes(dist.get_rank(), world), chosen
+
+
+_meeting_place: list[Any] = []
+"""Where this process can be heard by the others besides, once it has joined them itself."""
 
 
 def _joined() -> bool:

@@ -1,0 +1,85 @@
+"""What the processes of test_train_parts do, each in its own interpreter; and the recipe whose updates depend on each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from toy_recipe import ToyRecipe, ToySettings, toy_run
+from traces import state_of
+
+from facewright.data import Batch
+from facewright.errors import FacewrightError
+from facewright.train.guards import Diverged
+
+
+class JudgesFirst(ToyRecipe):
+    """As StyleGAN2: the critic learns, and then the generator from what the critic has become; and a mean that both remember."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.networks["critic"].register_buffer("usual", torch.zeros(()))
+
+    def step(self, batch: Batch) -> None:
+        with torch.no_grad():
+            restored = self.networks["generator"](batch.damaged)
+        self.learn_to_judge(batch, restored)
+        with torch.no_grad():
+            usual = self.engine.mean(self.networks["critic"](batch.clean).mean())
+            once_more = self.engine.mean(batch.clean.mean())
+        self.networks["critic"].usual = usual + once_more
+        self.learn_to_restore(batch)
+
+    def losses(self, restored: Tensor, clean: Tensor, score: Tensor) -> dict[str, Tensor]:
+        return super().losses(restored, clean, score) | {"score": (self.networks["critic"].usual - score).mean()}
+
+
+def descent(recipe: type[ToyRecipe], batch: int = 8) -> ToyRecipe:
+    """Changes by exactly the gradient: Adam would make 1 of 1e-9."""
+    return recipe(settings=ToySettings(rate=0.3, optimizer="SGD"), batch=batch)
+
+
+def shared_run(rank: int, folder: Path, kind: str, steps: int, changes: dict[str, object]) -> None:
+    recipe = descent(JudgesFirst if kind == "judges" else ToyRecipe)
+    engine = toy_run(folder, steps, recipe, **changes)
+    assert (engine.rank, engine.world) == (rank, 2)
+    torch.save(state_of(engine), folder / f"seen-by-{rank}.pt")
+
+
+def lopsided_run(rank: int, folder: Path, kind: str) -> None:
+    class Lopsided(ToyRecipe):
+        """Only the second process meets a bad number; with "some" only it has a loss and a gradient at all."""
+
+        def losses(self, restored: Tensor, clean: Tensor, score: Tensor) -> dict[str, Tensor]:
+            found = super().losses(restored, clean, score)
+            mine = self.engine.rank == 1
+            if kind == "some":
+                return found if mine else {"score": found["score"].detach() + 0 * restored.sum()}
+            return found | ({"pixel": restored.mean() * float("nan")} if mine and self.engine.step == 2 else {})
+
+    try:
+        engine = toy_run(folder, 6, Lopsided(batch=4), on_nan="skip" if kind == "skip" else "stop")
+        torch.save(state_of(engine), folder / f"seen-by-{rank}.pt")
+    except Diverged as error:
+        (folder / f"told-{rank}").write_text(str(error))
+
+
+def foreign_run(rank: int, folder: Path) -> None:
+    try:
+        toy_run(folder, 8, ToyRecipe(settings=ToySettings(width=5), batch=4))
+    except FacewrightError as error:
+        (folder / f"told-{rank}").write_text(str(error))
+
+
+def abandoned_run(rank: int, folder: Path) -> None:
+    class Leaves(ToyRecipe):
+        def step(self, batch: Batch) -> None:
+            if rank == 1 and self.engine.step == 3:
+                raise SystemExit(9)
+            super().step(batch)
+
+    try:
+        toy_run(folder, 8, Leaves(batch=4))
+    except FacewrightError as error:
+        (folder / "told").write_text(f"{type(error).__name__} {error}")
