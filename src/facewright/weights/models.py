@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from torch import nn
 from facewright.errors import ModelError
 from facewright.weights import catalog
 from facewright.weights.device import pick_device
+from facewright.weights.header import arguments_in
 from facewright.weights.noise import Kind, choose_noise, noise_facts
 from facewright.weights.reader import read_metadata, read_state
 from facewright.weights.recogniser import Recognised, recognise
@@ -57,7 +57,7 @@ def load_model(
     device = pick_device(device)
     state = read_state(path, key=key)
     entry = catalog.identify(path)
-    told = _header_arguments(path) | dict(entry.arguments if entry else {})
+    told = arguments_in(path) | dict(entry.arguments if entry else {})
     recognised = recognise(state, source=path.name, told=told, **said | known)
     net = fill(recognised, recognised.fitted(state), device=device, dtype=dtype, source=path.name)
     info = {
@@ -139,15 +139,6 @@ def _some(names: list[str]) -> str:
 
 def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
-
-
-def _header_arguments(path: Path) -> dict[str, Any]:
-    """The network's arguments as a safetensors header has them ("arguments", JSON), for what names and shapes leave open."""
-    header = read_metadata(path).get("arguments")
-    try:
-        return dict(json.loads(header)) if header else {}
-    except (ValueError, TypeError):
-        raise ModelError(f"cannot use {path.name}", "the arguments in its header are damaged", AGAIN) from None
 
 
 def _card(path: Path, entry: catalog.Entry | None) -> str:

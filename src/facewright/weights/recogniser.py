@@ -82,6 +82,11 @@ def recognise(
     return Recognised(architecture.name, arguments, architecture.describe(arguments), numbers, assumed, architecture)
 
 
+def open_arguments(architecture: str) -> set[str]:
+    """The arguments of an architecture that names and shapes may leave open."""
+    return {name for each in ARCHITECTURES if each.name == architecture for name in (*each.open, *each.asks)}
+
+
 def _settle(
     architecture: Architecture, shapes: Shapes, arguments: dict[str, Any], source: str, told: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
