@@ -190,3 +190,22 @@ def test_the_mini_preset_fits_together() -> None:
     plan = resolve(Plan(StyleGAN2Settings()), "stylegan2", "mini", [])
     with torch.device("meta"):
         assert set(StyleGAN2Recipe(plan.recipe, plan.run.batch, 0).networks) == {"generator", "discriminator", "paths"}
+
+
+@pytest.mark.slow
+def test_what_it_makes_comes_nearer_to_what_it_is_shown(data: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, data=str(data), path_every=4, r1_every=16, r1_weight=0.5, augment="", judged=12, ema_half_life=200.0)
+    trained = engine(tmp_path, settings, steps=100, batch=8, log_every=10, clip_norm=1e9)
+    away: list[float] = []
+
+    def look(step: int, numbers: dict[str, float]) -> None:
+        recipe = trained.recipe
+        assert isinstance(recipe, StyleGAN2Recipe)
+        average = recipe.ema["generator"].network
+        assert isinstance(average, StyleGAN2Generator)
+        made = recipe.validation.pictures(average, recipe.validation.z[:12])
+        away.append(float((made.mean(0) - recipe.validation.learned.mean(0)).square().mean()))
+
+    trained.on_step = look
+    trained.run()
+    assert len(away) == 10 and away[-1] < 0.3 * away[0]

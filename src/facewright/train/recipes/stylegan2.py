@@ -26,7 +26,7 @@ from facewright.train.diffaugment import diff_augment
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
 from facewright.train.recipes.stylegan2_data import learned_faces, pictures, unseen_faces
-from facewright.train.recipes.stylegan2_draws import DrawnBatch, Draws, Styles, draw, measures_path, share
+from facewright.train.recipes.stylegan2_draws import DrawnBatch, Draws, Styles, draw, measured_pictures, measures_path, share
 from facewright.train.recipes.stylegan2_export import export
 from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
 from facewright.train.recipes.stylegan2_validation import Validation
@@ -54,11 +54,11 @@ class StyleGAN2Recipe:
 
     def bind(self, engine: Engine) -> None:
         self.engine = engine
-        parts = engine.world * engine.run_settings.accumulate
-        if self.settings.path_weight > 0 and max(1, self.batch_size // self.settings.path_shrink) % parts:
+        parts, measured = engine.world * engine.run_settings.accumulate, measured_pictures(self.settings, self.batch_size)
+        if self.settings.path_weight > 0 and measured % parts:
             raise UsageError(
                 f"{parts} parts cannot share the pictures whose path length is measured",
-                f"they are {max(1, self.batch_size // self.settings.path_shrink)} of a batch of {self.batch_size}",
+                f"they are {measured} of a batch of {self.batch_size}",
                 "change run.batch, run.accumulate or recipe.path_shrink",
             )
 
@@ -104,7 +104,8 @@ class StyleGAN2Recipe:
 
         assert draws.path is not None and draws.path_noise is not None
         paths = cast(PathLengths, self.networks["paths"])
-        picture, latents = self._network()(draws.path.z, inject_index=draws.path.inject_index, return_latents=True)  # fp32
+        network, styles = self.networks["generator"], draws.path  # in fp32: a gradient of a gradient
+        picture, latents = network(styles.z, inject_index=styles.inject_index, return_latents=True)
         lengths = path_lengths(picture, latents, draws.path_noise)
         penalty, mean = path_length_penalty(lengths, paths.mean)
         change = mean - paths.mean
@@ -114,11 +115,8 @@ class StyleGAN2Recipe:
         paths.follow(engine.processes.mean(change) / engine.run_settings.accumulate)
 
     def _generate(self, styles: Styles) -> Tensor:
-        picture, _ = self._network()(styles.z, inject_index=styles.inject_index)
+        picture, _ = self.networks["generator"](styles.z, inject_index=styles.inject_index)
         return cast(Tensor, picture).float()
-
-    def _network(self) -> nn.Module:
-        return self.networks["generator"]
 
     def validate(self) -> dict[str, float]:
         return self.validation.numbers(self._averaged(), self.networks["discriminator"])

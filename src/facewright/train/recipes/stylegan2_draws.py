@@ -59,8 +59,7 @@ class DrawnBatch(Batch):
 def draw(settings: StyleGAN2Settings, batch: int, seed: int, step: int) -> Draws:
     """The draws of a joint batch of `batch` pictures at `step`."""
     rng = np.random.default_rng([seed, step, 0x5742])  # not the numbers that the pictures are made with
-    count = max(1, batch // settings.path_shrink)
-    measured = measures_path(settings, step)
+    count, measured = measured_pictures(settings, batch), measures_path(settings, step)
     return Draws(
         discriminator=_styles(settings, batch, rng),
         generator=_styles(settings, batch, rng),
@@ -75,6 +74,11 @@ def draw(settings: StyleGAN2Settings, batch: int, seed: int, step: int) -> Draws
 def measures_path(settings: StyleGAN2Settings, step: int) -> bool:
     """Whether the path length is regularised at that step (0 is the first): published, at the iterations 4, 8, ..."""
     return settings.path_weight > 0 and (step + 1) % settings.path_every == 0
+
+
+def measured_pictures(settings: StyleGAN2Settings, batch: int) -> int:
+    """Pictures of a joint batch whose path length is measured."""
+    return max(1, batch // settings.path_shrink)
 
 
 def share(draws: T, rank: int, world: int) -> T:
