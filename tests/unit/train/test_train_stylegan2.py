@@ -19,8 +19,8 @@ from facewright.nets.stylegan2 import StyleGAN2Generator
 from facewright.train.engine import Engine, RunSettings
 from facewright.train.recipes.stylegan2 import StyleGAN2Recipe
 from facewright.train.recipes.stylegan2_draws import DrawnBatch, draw, share
+from facewright.train.recipes.stylegan2_run import StyleGAN2Run, train_stylegan2
 from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
-from facewright.train.run import Plan
 from facewright.train.settings import resolve
 from facewright.weights import load_model
 
@@ -48,21 +48,24 @@ def networks(trained: Engine) -> Iterator[tuple[str, Tensor]]:
 
 
 def test_a_run_of_the_tiny_preset_makes_a_model_that_is_recognised(data: Path, tmp_path: Path) -> None:
-    plan = resolve(Plan(StyleGAN2Settings()), "stylegan2", "tiny", [f"recipe.data={data}", "run.steps=4", "run.precision=fp32"])
-    torch.manual_seed(plan.run.seed)
-    trained = Engine(StyleGAN2Recipe(plan.recipe, plan.run.batch, plan.run.seed), plan.run, tmp_path)
-    trained.run()
+    told: list[int] = []
+    overrides = [f"recipe.data={data}", "run.steps=4", "run.precision=fp32"]
+    exported = train_stylegan2("tiny", overrides, tmp_path, lambda step, numbers: told.append(step))
+    assert told == [2, 4]
 
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {"discriminator/logistic", "discriminator/r1", "generator/adversarial", "generator/path"} <= lines[-1].keys()
     assert {"val/sharpness", "val/spread", "val/score/made", "val/score/learned", "val/score/unseen"} <= lines[-1].keys()
     assert (tmp_path / "samples" / "00000004.jpg").stat().st_size > 1000
-    assert float(trained.recipe.networks["paths"].get_buffer("mean")) > 0
 
-    model = load_model(tmp_path / "export.safetensors")
+    model = load_model(exported)
     assert model.architecture == "stylegan2" and model.arguments["flavour"] == "clean"
-    average, shipped = trained.recipe.ema["generator"].network, model.net
+    plan = resolve(StyleGAN2Run(), "stylegan2", "tiny", [])
+    average, shipped = StyleGAN2Recipe(plan.recipe, 4, 0).ema["generator"].network, model.net
     assert isinstance(average, StyleGAN2Generator) and isinstance(shipped, StyleGAN2Generator)
+    state = torch.load(tmp_path / "step-00000004.pt", weights_only=True)
+    average.load_state_dict(state["ema"]["generator"])
+    assert float(state["networks"]["paths"]["mean"]) > 0
     z = torch.randn(3, 16, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         (ours, _), (theirs, _) = (net([z], randomize_noise=False) for net in (average, shipped))
@@ -166,7 +169,7 @@ def test_parts_that_cannot_share_the_measured_pictures_are_refused(tmp_path: Pat
 
 
 def test_the_paper_preset_has_the_published_numbers(tmp_path: Path) -> None:
-    plan = resolve(Plan(StyleGAN2Settings()), "stylegan2", "paper", [])
+    plan = resolve(StyleGAN2Run(), "stylegan2", "paper", [])
     s, run = plan.recipe, plan.run
     assert (run.steps, run.batch, s.size, s.flavour, s.r1_weight, s.r1_every, s.path_weight, s.path_every) == (
         *(800_000, 24, 256, "original"),
@@ -187,7 +190,7 @@ def test_the_paper_preset_has_the_published_numbers(tmp_path: Path) -> None:
 
 
 def test_the_mini_preset_fits_together() -> None:
-    plan = resolve(Plan(StyleGAN2Settings()), "stylegan2", "mini", [])
+    plan = resolve(StyleGAN2Run(), "stylegan2", "mini", [])
     with torch.device("meta"):
         assert set(StyleGAN2Recipe(plan.recipe, plan.run.batch, 0).networks) == {"generator", "discriminator", "paths"}
 
