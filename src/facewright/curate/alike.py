@@ -100,18 +100,19 @@ def _core(faces: Sequence[Seen], members: Sequence[int]) -> Floats | None:
     return np.asarray(embeddings[best]) if like[best] >= 0.6 * len(members) else None
 
 
-def _near(faces: Sequence[Seen], limit: float) -> Iterator[tuple[int, int]]:
-    """Pairs i < j of faces closer than `limit`."""
-    if not faces:
-        return
-    embeddings = np.stack([face.embedding for face in faces]).astype(np.float32)
-    squares = (embeddings**2).sum(axis=1)
-    for start in range(0, len(embeddings), _BLOCK):
+def near_pairs(vectors: Floats, limit: float) -> Iterator[tuple[int, int]]:
+    """Pairs i < j of N x D vectors closer than `limit`."""
+    squares = (vectors**2).sum(axis=1)
+    for start in range(0, len(vectors), _BLOCK):
         block = slice(start, start + _BLOCK)
-        distances = squares[block, None] + squares[None] - 2 * embeddings[block] @ embeddings.T
+        distances = squares[block, None] + squares[None, start:] - 2 * vectors[block] @ vectors[start:].T
         for i, j in np.argwhere(distances < limit**2).tolist():
-            if start + i < j:
-                yield start + i, j
+            if i < j:
+                yield start + i, start + j
+
+
+def _near(faces: Sequence[Seen], limit: float) -> Iterator[tuple[int, int]]:
+    return near_pairs(np.stack([face.embedding for face in faces]).astype(np.float32), limit) if faces else iter(())
 
 
 def _groups(count: int, pairs: Iterator[tuple[int, int]]) -> list[list[int]]:

@@ -48,13 +48,18 @@ def split_people(
         name = max(wanted, key=lambda name: wanted[name] - counts[name])
         chosen[person] = name if counts[name] + people[person] / 2 <= wanted[name] else "train"
         counts[chosen[person]] += people[person]
-    for name in wanted:
-        spare = [person for person in drawn if chosen[person] == "train"]
-        if wanted[name] > 0 and name not in chosen.values() and len(spare) > 1:
-            chosen[min(spare, key=lambda person: people[person])] = name
-    if "train" not in chosen.values() and drawn:
-        chosen[max(drawn, key=lambda person: people[person])] = "train"
+    for name in ("train", *(name for name in wanted if wanted[name] > 0)):
+        if name not in chosen.values():
+            _fill(name, chosen, drawn, people)
     return chosen
+
+
+def _fill(name: str, chosen: dict[str, str], drawn: list[str], people: Mapping[str, int]) -> None:
+    """Give an empty split the person least missed elsewhere, who is not the only one there; train gets one in any case."""
+    holders = Counter(chosen.values())
+    spare = [person for person in drawn if holders[chosen[person]] > 1] or (drawn if name == "train" else [])
+    if spare:
+        chosen[min(spare, key=lambda person: (chosen[person] != "train", people[person]))] = name
 
 
 def _draw(person: str, seed: int) -> bytes:
