@@ -132,6 +132,7 @@ def facts(entry: catalog.Entry) -> dict[str, Any]:
         "where": entry.where,
         "path": str(entry.path),
         "bytes": entry.size,
+        "architecture": entry.architecture,
         "serves": entry.serves,
         "licence": entry.licence,
         "commercial": entry.commercial,

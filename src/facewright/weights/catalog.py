@@ -31,6 +31,7 @@ class Entry:
     name: str
     file: str
     title: str
+    architecture: str
     serves: Serves
     licence: str
     commercial: Literal["yes", "ask", "no"]

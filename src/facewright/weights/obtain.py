@@ -55,7 +55,10 @@ def load(path: Path, entry: Entry) -> None:
     """Load what should be this entry. Raises ModelError."""
     from facewright.weights.models import load_model
 
-    load_model(path, **entry.arguments)
+    model = load_model(path, **entry.arguments)
+    if model.architecture != entry.architecture:
+        why = f"it is {model.info['title']}, where {entry.architecture} is due"
+        raise ModelError(f"{path.name} is not {entry.name}", why, entry.how_to_get)
 
 
 def verify(entry: Entry) -> Verdict:

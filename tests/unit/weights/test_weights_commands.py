@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from published_samples import save, torchvision, zeros
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -184,6 +185,81 @@ def test_info_of_names_and_files(house: Path) -> None:
         run("models", "info", "nothing.pth")
     with pytest.raises(ModelError, match="nearest"):
         run("models", "info", "gfpgan-v9")
+
+
+# Every kind of model -------------------------------------------------------------------------------------------------------------------
+
+
+def test_list_says_what_each_serves_and_on_what_terms() -> None:
+    lines = {line.split()[0]: line for line in run("models", "list").splitlines()}
+    assert "parse " in lines["parsenet"] and "CC BY-NC-SA 4.0, non-commercial use only" in lines["parsenet"]
+    assert "background " in lines["realesrgan-x2plus"] and "BSD-3-Clause  " in lines["realesrgan-x2plus"]
+    assert "training " in lines["vgg19"] and "ask before commercial use" in lines["vgg19"]
+    told = {each["name"]: each for each in json.loads(run("models", "list", "--json", "--all"))}
+    assert told["codeformer"]["commercial"] == "no" and told["retinaface-resnet50"]["serves"] == "detect"
+    assert ["commercial", "no"] in [line.split() for line in run("models", "info", "codeformer").splitlines()]
+
+
+@pytest.fixture
+def kinds(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, catalog.Entry]]:
+    """A catalog whose upscaler, parser and VGG are small ones on a local server; of the VGG's sum only the beginning is known."""
+    from facewright.nets.parsenet import ParseNet
+    from facewright.nets.realesrgan import SRVGGNetCompact
+
+    torch.manual_seed(0)
+    files = {
+        "realesrgan-animevideov3": {"params": SRVGGNetCompact(num_feat=4, num_conv=1, upscale=2).state_dict()},
+        "parsenet": ParseNet(32, 32, 8, 8, 5, 1, ch_range=(4, 16)).state_dict(),
+        "vgg19": zeros(torchvision("vgg19", 8)),
+    }
+    known = dict(catalog.entries())
+    for name, content in files.items():
+        data = save(tmp_path / "file.pth", content).read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()[: 8 if name == "vgg19" else 64]
+        known[name] = replace(known[name], url=server.offer(f"{name}.pth", data), bytes=None, about_bytes=len(data), sha256=sha256)
+    catalog._names.cache_clear()
+    monkeypatch.setattr(catalog, "entries", lambda: known)
+    yield known
+    catalog._names.cache_clear()
+
+
+def test_every_kind_is_fetched_verified_and_told_of(kinds: dict[str, catalog.Entry]) -> None:
+    said = run("models", "get", "realesrgan-animevideov3", "parsenet", "vgg19")
+    assert said.count("is here") == 3 and "licence: CC BY-NC-SA 4.0, non-commercial use only. Non-commercial" in said
+    verdicts = {each["name"]: each for each in json.loads(run("models", "verify", "--json"))}
+    assert {"realesrgan-animevideov3", "parsenet", "vgg19"} <= verdicts.keys()
+    assert all(each["ok"] and each["said"] in ("sha256 as published; it loads", "bundled; it loads") for each in verdicts.values())
+    assert "Real-ESRGAN upscaler (compact), x2" in run("models", "info", "realesrgan-animevideov3")
+    told = json.loads(run("models", "info", "vgg19", "--json"))
+    assert told["arguments"]["layers"] == ["conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4"] and told["noise"] == {}
+    states = {each["name"]: each for each in json.loads(run("doctor", "--json"))["models"]}
+    assert states["parsenet"]["state"] == "downloaded" and states["arcface-resnet18"]["do"] == "facewright models get arcface-resnet18"
+
+
+def test_a_sum_of_which_only_the_beginning_is_known_is_held_to(kinds: dict[str, catalog.Entry], server: Server) -> None:
+    path = get(kinds["vgg19"])
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    verdict = verify(kinds["vgg19"])
+    assert not verdict.ok and f"the published file's begins with {kinds['vgg19'].sha256}" in verdict.said
+    server.files["/vgg19.pth"] = path.read_bytes()
+    with pytest.raises(ModelError, match="what came is not the published file"):
+        get(kinds["vgg19"], force=True)
+
+
+def test_verify_finds_another_network_under_a_models_name(kinds: dict[str, catalog.Entry], house: Path) -> None:
+    get(kinds["parsenet"])
+    torch.save(tiny_state(), kinds["parsenet"].path)
+    kinds["parsenet"] = replace(kinds["parsenet"], sha256=None)
+    verdict = verify(kinds["parsenet"])
+    assert not verdict.ok and "is not parsenet: it is GFPGAN face restorer, clean flavour, 16 px, where parsenet is due" in verdict.said
+
+
+def test_info_of_a_file_that_cannot_tell_what_it_is(tmp_path: Path) -> None:
+    save(tmp_path / "mine.pth", GFPGAN("bilinear", 16, 8, narrow=1 / 64, num_mlp=1).state_dict())
+    with pytest.raises(ModelError, match=r"cannot tell what mine\.pth is") as caught:
+        run("models", "info", str(tmp_path / "mine.pth"))
+    assert "mine.pth:flavour=bilinear" in caught.value.what_to_do
+    assert "bilinear flavour, 16 px" in run("models", "info", f"{tmp_path / 'mine.pth'}:flavour=bilinear")
 
 
 # doctor --------------------------------------------------------------------------------------------------------------------------------

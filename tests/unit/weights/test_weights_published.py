@@ -327,7 +327,7 @@ def test_a_catalog_entry_says_all_that_its_file_cannot(name: str) -> None:
     keys, architecture = PROMISED[name]
     entry, shapes = catalog.lookup(name), table(keys)
     found = recognise(shapes, **entry.arguments)
-    assert (found.architecture, entry.runs) == (architecture, True)
+    assert (found.architecture, entry.architecture, entry.runs) == (architecture, architecture, True)
     # the tensors make up the file: what it says of its size must hold them, in float32 and with little beside
     size = entry.bytes or entry.about_bytes or 0
     assert 0 < size / (4 * found.numbers) - 0.95 < 0.1 or name == "realesrgan-animevideov3"
