@@ -30,7 +30,8 @@ class FaceParser:
     """Parses aligned crops. One instance serves all photos of a run."""
 
     def __init__(self, net: ParseNet | BiSeNet) -> None:
-        self.net = net.eval()
+        # channels last: on a processor a tenth faster
+        self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, device: str = "cpu", name: str | None = None) -> FaceParser:
@@ -62,5 +63,5 @@ class FaceParser:
         if isinstance(self.net, BiSeNet):
             mean, std = (torch.tensor(each, device=x.device).view(1, 3, 1, 1) for each in (bisenet.MEAN, bisenet.STD))
             x = ((x + 1) / 2 - mean) / std
-        scores: Tensor = self.net(x.to(weight.dtype))[0]
+        scores: Tensor = self.net(x.to(weight.dtype).contiguous(memory_format=torch.channels_last))[0]
         return scores
