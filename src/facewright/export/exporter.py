@@ -15,7 +15,7 @@ from facewright.errors import ModelError, UsageError
 from facewright.export import onnx, probe, published
 from facewright.media.atomic import write_atomically
 from facewright.nets.gfpgan import GFPGAN, bilinear_of, clean_of
-from facewright.weights import Model, load_model
+from facewright.weights import Model, load_model, read_metadata
 from facewright.weights.download import file_sha256
 from facewright.weights.header import header_of, written
 from facewright.weights.recogniser import open_arguments
@@ -115,7 +115,10 @@ def _serialised(model: Model, format: Format, precision: Precision, origin: str,
         return published.serialised(model, state)
     if model.architecture in published.PARTS_OF_A_FILE:
         raise published.no_layout(model)
-    said = {"source": origin, "conversion": conversion, "precision": precision}
+    # what its training wrote there (steps, size, ...) stays
+    said = read_metadata(model.info["path"]) | {"source": origin, "conversion": conversion, "precision": precision}
+    for settled in ("facewright", "arguments", "licence"):
+        said.pop(settled, None)
     return written(state, header_of(model.architecture, model.arguments, licence=model.info["licence"], **said))
 
 

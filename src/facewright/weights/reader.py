@@ -37,9 +37,10 @@ def read_state(path: str | Path, *, key: str | None = None) -> dict[str, Tensor]
     path = Path(path)
     kind = sniff(path)
     content = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, kind)
+    _refuse_what_trains(content, path)
     tensors = {_plain(name): value.detach() for name, value in _unwrap(content, key, path).items() if _is_tensor(value)}
     if not tensors:
-        raise ModelError(f"cannot use {path.name}", _instead_of_tensors(content), ONLY_WEIGHTS)
+        raise ModelError(f"cannot use {path.name}", "there are no tensors in it", ONLY_WEIGHTS)
     return tensors
 
 
@@ -204,11 +205,14 @@ def _unwrap(content: Mapping[str, Any], key: str | None, path: Path) -> Mapping[
     return dict(content[key])
 
 
-def _instead_of_tensors(content: Mapping[str, Any]) -> str:
+def _refuse_what_trains(content: Mapping[str, Any], path: Path) -> None:
+    """Files that lie where training keeps its models, and are none. Raises ModelError."""
+    if {"step", "recipe", "random"} <= content.keys():
+        raise ModelError(f"cannot use {path.name}", "it is a checkpoint of facewright train", "give the export.safetensors beside it")
     first = next(iter(content.values()), None)
-    if isinstance(first, Mapping) and "left_eye" in first:  # what GFPGAN's training reads beside its pictures
-        return f"it holds where eyes and mouths are in {len(content):,} pictures, not weights"
-    return "there are no tensors in it"
+    if isinstance(first, Mapping) and "left_eye" in first:  # GFPGAN's component file
+        what = f"it holds where eyes and mouths are in {len(content):,} pictures, not weights"
+        raise ModelError(f"cannot use {path.name}", what, ONLY_WEIGHTS)
 
 
 def _plain(name: str) -> str:

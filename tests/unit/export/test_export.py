@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
@@ -164,6 +165,10 @@ def test_what_the_header_says(tmp_path: Path) -> None:
     assert load_model(done.path).arguments["flavour"] == "bilinear"  # no word is needed any more
     clean = export_model(done.path, tmp_path / "b.safetensors", form="clean")
     assert read_metadata(clean.path)["conversion"] == "bilinear to clean"
+    trained = tmp_path / "trained.safetensors"
+    save_file(load_model(clean.path).net.state_dict(), trained, metadata={"facewright": "gfpgan", "steps": "4000", "source": "before"})
+    kept = read_metadata(export_model(trained, tmp_path / "c.safetensors").path)
+    assert kept["steps"] == "4000" and kept["source"].startswith("trained.safetensors, sha256") and "conversion" not in kept
     assert read_metadata(export_model("mtcnn", tmp_path / "m.safetensors").path)["licence"] == "MIT"
 
 

@@ -191,6 +191,13 @@ def test_a_file_of_components_is_no_model(tmp_path: Path) -> None:
         load_model(save(tmp_path / "FFHQ_eye_mouth_landmarks_512.pth", faces))
 
 
+def test_a_training_checkpoint_of_ours_is_no_model(tmp_path: Path) -> None:
+    checkpoint = {"step": 7, "recipe": "gfpgan", "settings": {}, "networks": {"generator": zeros({"a": [2]})}, "random": torch.ones(3)}
+    with pytest.raises(ModelError, match="it is a checkpoint of facewright train") as caught:
+        load_model(save(tmp_path / "step-00000007.pt", checkpoint))
+    assert caught.value.what_to_do == "give the export.safetensors beside it"
+
+
 # Published files known anywhere --------------------------------------------------------------------------------------------------------
 
 
