@@ -130,6 +130,8 @@ def prepare(net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype = torch.float32) 
 
     dtype: of everything but the last convolution of an RRDBNet, whose sum stays in float32. Takes and returns float32.
     """
+    # a copy first: what has the right type and layout already is shared by the layers made from it
+    net = copy.deepcopy(net)
     return PreparedRRDBNet(net, dtype) if isinstance(net, RRDBNet) else PreparedCompact(net, dtype)
 
 
@@ -222,7 +224,7 @@ class PreparedCompact(Prepared):
 
     def __init__(self, net: SRVGGNetCompact, dtype: torch.dtype) -> None:
         super().__init__(net, dtype, 3 * cast(nn.Conv2d, net.body[0]).out_channels + 9 * net.scale**2)
-        self.net = channels_last(copy.deepcopy(net).to(dtype)).eval().requires_grad_(False)
+        self.net = channels_last(net.to(dtype)).eval().requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
