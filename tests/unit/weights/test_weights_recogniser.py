@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from published_samples import REFERENCE, torchvision
 
 from facewright.errors import ModelError, UsageError
+from facewright.nets.arcface import ResNetArcFace
+from facewright.nets.bisenet import BiSeNet
 from facewright.nets.gfpgan import GFPGAN
+from facewright.nets.parsenet import ParseNet
+from facewright.nets.realesrgan import RRDBNet, SRVGGNetCompact
 from facewright.nets.restoreformer import RestoreFormer
 from facewright.weights.architectures import ARCHITECTURES
 from facewright.weights.recogniser import recognise
@@ -264,6 +268,80 @@ def test_any_gfpgan_is_recognised(
         assert known.arguments["different_w"] == different_w
     assert {key: known.arguments[key] for key in said} == said
     assert {name: tuple(value.shape) for name, value in known.build("meta").state_dict().items()} == shapes
+
+
+widths = st.sampled_from([4, 6, 8, 20])
+SIZED: dict[str, tuple[Any, Any]] = {
+    "realesrgan": (
+        RRDBNet,
+        {
+            "num_in_ch": (colours := st.shared(st.sampled_from([1, 3]), key="colours")),
+            "num_out_ch": colours,
+            "scale": st.sampled_from([1, 2, 4]),
+            "num_feat": widths,
+            "num_block": st.integers(1, 4),
+            "num_grow_ch": widths,
+        },
+    ),
+    "realesrgan.compact": (
+        SRVGGNetCompact,
+        {
+            "num_in_ch": colours,
+            "num_out_ch": colours,
+            "num_feat": widths,
+            "num_conv": st.integers(1, 6),
+            "upscale": st.integers(1, 5),
+            "act_type": st.sampled_from(["prelu", "relu", "leakyrelu"]),
+        },
+    ),
+    "identity.arcface": (
+        ResNetArcFace,
+        {"layers": st.tuples(*[st.integers(1, 4)] * 4), "use_se": st.booleans()},
+    ),
+    "parsenet": (
+        ParseNet,
+        {
+            "in_size": st.sampled_from([32, 64, 256, 1024]),
+            "out_size": st.sampled_from([32, 64, 128, 512]),
+            "base_ch": st.sampled_from([32, 64, 128]),
+            "parsing_ch": st.integers(2, 30),
+            "res_depth": st.integers(1, 4),
+            "norm_type": st.sampled_from(["bn", "gn", "in", "pixel", "none"]),
+            "relu_type": st.sampled_from(["LeakyReLU", "prelu"]),
+        },
+    ),
+    "bisenet": (BiSeNet, {"num_class": st.integers(1, 40)}),
+    "restoreformer": (
+        RestoreFormer,
+        {
+            "n_embed": widths,
+            "embed_dim": widths,
+            "ch": st.just(32),
+            "ch_mult": st.sampled_from([(1, 2), (1, 1, 2), (1, 2, 2, 4)]),
+            "num_res_blocks": st.integers(1, 3),
+            "z_channels": widths,
+            "ex_multi_scale_num": st.integers(0, 1),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_any_size_of_the_other_networks_is_recognised(name: str, data: st.DataObject) -> None:
+    """Widths, depths and scales come out of the shapes as they went in; what leaves no trace is said."""
+    build, sizes = SIZED[name]
+    arguments = {key: data.draw(value, label=key) for key, value in sizes.items()}
+    if name == "restoreformer":  # attention at the coarsest level, as published
+        arguments["resolution"] = 16 << (len(arguments["ch_mult"]) - 1)
+    with torch.device("meta"):
+        shapes = {key: tuple(value.shape) for key, value in build(**arguments).state_dict().items()}
+    no_trace = {"act_type": ("relu", "leakyrelu"), "norm_type": ("in", "pixel", "none")}
+    known = {key: arguments[key] for key, values in no_trace.items() if arguments.get(key) in values}
+    found = recognise(shapes, **known)
+    assert (found.architecture, {key: found.arguments[key] for key in arguments}) == (name, arguments)
+    assert {key: tuple(value.shape) for key, value in found.build("meta").state_dict().items()} == shapes
 
 
 def test_a_torn_gfpgan_says_what_is_missing() -> None:
