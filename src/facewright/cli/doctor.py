@@ -36,7 +36,7 @@ REQUIRED = (
 # What each extra of the package brings, by the module that is imported.
 EXTRAS = {
     "heif": ("pillow_heif",),
-    "train": ("accelerate", "tensorboard", "webdataset"),
+    "train": ("tensorboard", "webdataset"),
     "video": ("av",),
     "app": ("gradio", "fastapi", "uvicorn"),
     "export": ("onnx", "onnxruntime", "openvino"),
