@@ -29,7 +29,7 @@ from facewright.faces import (
 )
 from facewright.faces.align import TEMPLATE_SIZE
 from facewright.faces.identity import Identity
-from facewright.faces.mask import parsed_mask
+from facewright.faces.mask import soft_parsed_mask
 from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
 from facewright.restore import judge, published
@@ -169,7 +169,7 @@ class Restorer:
         if self.served.parser is not None:
             pictures = torch.from_numpy(np.stack([_restored(face) for face in faces])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
             for face, labels in zip(faces, self.served.parser.labels(pictures), strict=True):
-                face.mask = parsed_mask(np.asarray(labels), self.size)
+                face.mask = soft_parsed_mask(labels, self.size)
             return
         for face in faces:
             points = transform(self._affine(face), face.face.landmarks)
