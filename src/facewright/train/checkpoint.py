@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,11 +67,14 @@ def appears_whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
         _sync_folder(path.parent)
     except BaseException as problem:
+        full = _is_full(path.parent)  # as long as the half file is there
         with suppress(OSError):
             part.unlink(missing_ok=True)
         # what torch and safetensors make of a full disk
         if isinstance(problem, (OSError, RuntimeError, SafetensorError)):
             why = getattr(problem, "strerror", None) or str(problem).splitlines()[0]
+            if full and not isinstance(problem, OSError):
+                why = os.strerror(errno.ENOSPC)  # theirs tells of positions in a file
             raise OutputError(f"cannot write {path}", why, "free some space, or choose another run folder with --run") from problem
         raise
 
@@ -89,3 +94,10 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < 4096
+    except OSError:
+        return False

@@ -79,7 +79,6 @@ class Engine:
         self._pending: dict[str, Tensor] = {}
         self._parts = Parts(run.accumulate, self.device)
         self._gathering, self._gathered = "", dict[str, Tensor]()
-        self._meaning: list[Tensor] = []
         self._guard = FiniteGuard(run.on_nan, speaks=self.rank == 0)
         self._stop, self._stopping = StopRequest(), False
         torch.manual_seed(run.seed)
@@ -122,7 +121,7 @@ class Engine:
                 resuming.write_settings(settings, part)
         except OutputError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-                log.warning("%s; training goes on, and cannot be kept unless there is space in time", error)
+                log.warning("%s; training goes on, and cannot be kept unless there is space in time", str(error))
             else:
                 raise _unwritable(self.folder, error.__cause__) from error
         return found
@@ -132,7 +131,8 @@ class Engine:
         changed = resuming.changes(before, now) if before else {}
         course = resuming.that_change_the_course(changed, getattr(self.recipe, "harmless", ()))
         if why := resuming.misfit(self.recipe, state):
-            suspects = resuming.sizes(course)
+            same_recipe = state.get("recipe") in (None, resuming.recipe_name(self.recipe))
+            suspects = resuming.sizes(course) if same_recipe else {}
             back = " ".join(f"{name}={old}" for name, (old, _) in suspects.items())
             raise InputError(
                 f"cannot go on from {path}",
@@ -241,21 +241,6 @@ class Engine:
         where = self.device if generator is None else generator.device
         return self.draw(lambda n: torch.randn(n, *shape[1:], generator=generator, device=where), shape[0]).to(self.device)
 
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean of a scalar or vector over the joint batch, from its means over this share of it; without its gradient."""
-        value = value.detach() / self._parts.count
-        if self._parts.index == 0:
-            self._meaning = [value]
-        else:
-            self._meaning[0] = self._meaning[0] + value
-        found = self._meaning  # the next mean has a list of its own
-
-        def settle() -> None:
-            found[0] = self.processes.mean(found[0])
-
-        self._parts.meet(settle)
-        return found[0]
-
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
@@ -283,7 +268,7 @@ class Engine:
             checkpoint.save(self.folder / f"step-{self.step:08d}.pt", state)
         except OutputError as error:
             kept = "there is none yet" if self._kept is None else f"the one of step {self._kept} stays"
-            log.warning("step %d: %s; training goes on without this checkpoint, %s", self.step, error, kept)
+            log.warning("step %d: %s; training goes on without this checkpoint, %s", self.step, str(error), kept)
             return self._kept, self._exported, error.why
         for old in sorted(self.folder.glob("step-*.pt"))[: -self.run_settings.keep_checkpoints]:
             old.unlink(missing_ok=True)
@@ -296,7 +281,7 @@ class Engine:
             with checkpoint.appears_whole(self.folder / name) as part:
                 self.recipe.export(part)
         except OutputError as error:
-            log.warning("step %d: %s; training goes on, an older one may stay", self.step, error)
+            log.warning("step %d: %s; training goes on, an older one may stay", self.step, str(error))
             return error.why
         return ""
 

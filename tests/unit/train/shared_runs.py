@@ -15,7 +15,7 @@ from facewright.train.guards import Diverged
 
 
 class JudgesFirst(ToyRecipe):
-    """As StyleGAN2: the critic learns, and then the generator from what the critic has become; and a mean that both remember."""
+    """As StyleGAN2: the critic learns, and then the generator from what it has become; and a mean over all pictures is remembered."""
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -25,11 +25,10 @@ class JudgesFirst(ToyRecipe):
         with torch.no_grad():
             restored = self.networks["generator"](batch.damaged)
         self.learn_to_judge(batch, restored)
-        with torch.no_grad():
-            usual = self.engine.mean(self.networks["critic"](batch.clean).mean())
-            once_more = self.engine.mean(batch.clean.mean())
-        self.networks["critic"].usual = usual + once_more
         self.learn_to_restore(batch)
+        with torch.no_grad():
+            mean = self.engine.processes.mean(self.networks["critic"](batch.clean).mean())
+        self.networks["critic"].usual.add_(mean / self.engine.run_settings.accumulate)
 
     def losses(self, restored: Tensor, clean: Tensor, score: Tensor) -> dict[str, Tensor]:
         return super().losses(restored, clean, score) | {"score": (self.networks["critic"].usual - score).mean()}
