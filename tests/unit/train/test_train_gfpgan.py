@@ -11,14 +11,14 @@ import pytest
 import torch
 from fake_faces import ROWS, make_faces
 from PIL import Image
-from test_train_engine import assert_same_state, state_of
+from traces import assert_same_state, state_of
 from torch import Tensor
 
-from facewright.data import read_manifest
+from facewright.data import PairStream, read_manifest
 from facewright.errors import InputError
 from facewright.train import Engine
 from facewright.train.recipes.gfpgan import GfpganRecipe
-from facewright.train.run import GfpganRun, train_gfpgan
+from facewright.train.run import Plan, defaults, train
 from facewright.train.settings import resolve
 from facewright.weights import load_model
 
@@ -28,8 +28,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_faces(tmp_path_factory.mktemp("faces"))
 
 
-def tiny(faces: Path, *overrides: str) -> GfpganRun:
-    return resolve(GfpganRun(), "gfpgan", "tiny", [f"recipe.data={faces}", "run.device=cpu", *overrides])
+def tiny(faces: Path, *overrides: str) -> Plan:
+    return resolve(defaults("gfpgan"), "gfpgan", "tiny", [f"recipe.data={faces}", "run.device=cpu", *overrides])
 
 
 def trained(faces: Path, folder: Path, *overrides: str) -> Engine:
@@ -43,10 +43,11 @@ def trained(faces: Path, folder: Path, *overrides: str) -> Engine:
 def test_only_rows_that_may_be_trained_on_are_trained_on(faces: Path, tmp_path: Path) -> None:
     recipe = GfpganRecipe(tiny(faces).recipe, 2, 0)
     Engine(recipe, tiny(faces).run, tmp_path)  # binds
-    used = recipe.stream.faces.rows
+    assert isinstance(recipe.pairs, PairStream)
+    used = recipe.pairs.faces.rows
     assert len(used) == sum(count for _, use, split, count in ROWS if (use, split) == ("train-ok", "train")) == 12
     assert {(row.use, row.split) for row in used} == {("train-ok", "train")}
-    drawn = recipe.stream.probabilities
+    drawn = recipe.pairs.probabilities
     assert drawn is not None and len(drawn) == len(used)
     assert sum(p for p, row in zip(drawn, used, strict=True) if row.source == "us") == pytest.approx(0.34)
     # what is judged on is never learned from
@@ -89,12 +90,12 @@ def test_the_tiny_preset_trains_and_exports_what_load_model_reads(straight: tupl
 def test_the_command_s_function_goes_on_with_what_is_there(straight: tuple[Path, Engine], faces: Path, tmp_path: Path) -> None:
     told: list[int] = []
     overrides = [f"recipe.data={faces}", "run.device=cpu", "run.steps=2", "run.batch=2", "run.precision=fp32"]
-    exported = train_gfpgan("tiny", overrides, tmp_path, lambda step, numbers: told.append(step))
+    exported = train("gfpgan", "tiny", overrides, tmp_path, lambda step, numbers: told.append(step))
     assert told == [2] and exported == tmp_path / "export.safetensors" and exported.is_file()
     first = json.loads((tmp_path / "log.jsonl").read_text())
     same = json.loads((straight[0] / "log.jsonl").read_text().splitlines()[0])
     assert {k: v for k, v in first.items() if k.startswith("generator")} == {k: v for k, v in same.items() if k.startswith("generator")}
-    assert train_gfpgan("tiny", overrides, tmp_path) == exported and told == [2]
+    assert train("gfpgan", "tiny", overrides, tmp_path) == exported and told == [2]
 
 
 def test_half_and_half_is_the_whole_run(straight: tuple[Path, Engine], faces: Path, tmp_path: Path) -> None:
