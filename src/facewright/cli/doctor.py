@@ -39,7 +39,7 @@ EXTRAS = {
     "train": ("tensorboard", "webdataset"),
     "video": ("av",),
     "app": ("gradio", "fastapi", "uvicorn"),
-    "export": ("onnx", "onnxruntime", "openvino"),
+    "export": ("onnx", "onnxruntime"),
     "ray": ("ray",),
 }
 LITTLE_SPACE = 1_000_000_000

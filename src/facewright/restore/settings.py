@@ -8,6 +8,7 @@ from typing import Any
 
 from facewright.errors import UsageError
 from facewright.faces.select import parse
+from facewright.weights.catalog import split
 
 DEFAULT_MODEL = "gfpgan-mini"
 PLAIN_BACKGROUNDS = ("lanczos", "none")
@@ -57,7 +58,7 @@ class Settings:
             _within("--max-identity-drift", self.max_identity_drift, 0, 2)
         _one_of("--mask", self.mask, ("ellipse", "hull", "parse"))
         _one_of("--detector", self.detector, ("mtcnn", "retinaface"))
-        if not os.path.isfile(self.background):
+        if not os.path.isfile(split(self.background)[0]):
             _one_of("--background", self.background, (*PLAIN_BACKGROUNDS, *UPSCALERS), "or the path of a weight file")
         _one_of("--precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
         if self.as_published:
