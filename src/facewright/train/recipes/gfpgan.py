@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -263,7 +264,7 @@ class GfpganRecipe:
         assert isinstance(average, GFPGAN)
         network = clean_of(average) if self.from_clean else average
         state = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}
-        settings = json.dumps(self.settings.as_map(), sort_keys=True)
+        settings = json.dumps(asdict(self.settings), sort_keys=True)
         told = {
             "facewright": "gfpgan",
             "steps": str(self.engine.step),

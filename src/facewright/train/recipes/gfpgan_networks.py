@@ -32,7 +32,7 @@ class Networks:
 
 def build(settings: GfpganSettings) -> Networks:
     """Raises ModelError for a file that is missing or of another architecture, UsageError where settings and file contradict each other."""
-    from_clean = False
+    settings, from_clean = settings.settled(), False
     if settings.start:
         generator, settings, from_clean = _started(settings)
     elif settings.prior:

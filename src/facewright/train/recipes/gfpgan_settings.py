@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -105,11 +105,8 @@ class GfpganSettings:
     validation_faces: int = 32
 
     def __post_init__(self) -> None:
-        if not (self.start or self.prior):
-            self._fill("size", "flavour", "channels", "style", "fold")
-        if not self.start_discriminator:
-            self._fill("crop", "discriminator_channels")
-        self._check_networks()
+        self._check_files()
+        self._check_sizes()
         self._check_losses()
         self._check_data()
 
@@ -130,17 +127,11 @@ class GfpganSettings:
                 )
         return replace(self, **found)
 
-    def as_map(self) -> dict[str, Any]:
-        return asdict(self)
+    def settled(self) -> GfpganSettings:
+        """These settings with DEFAULTS for what neither they say nor a file will."""
+        return replace(self, **{name: self._known(name) or getattr(self, name) for name in DEFAULTS})
 
-    def _fill(self, *names: str) -> None:
-        for name in names:
-            if not getattr(self, name):
-                object.__setattr__(self, name, DEFAULTS[name])
-
-    def _check_networks(self) -> None:
-        if self.flavour and self.flavour not in get_args(Flavour):
-            raise UsageError(f"recipe.flavour cannot be {self.flavour!r}", what_to_do=f"use one of: {', '.join(get_args(Flavour))}")
+    def _check_files(self) -> None:
         if self.start and self.prior:
             raise UsageError(
                 f"training cannot start from {self.start} with the prior {self.prior}",
@@ -155,14 +146,26 @@ class GfpganSettings:
             )
         if unknown := [name for name in self.start_components if name not in PARTS]:
             raise UsageError(f"there is no component {unknown[0]!r}", what_to_do=f"use: {', '.join(PARTS)}")
-        if self.channels and self.size and self.fold:
-            check_channels("recipe.channels", self.channels, self.size // self.fold)
-        if self.discriminator_channels and self.crop:
-            check_channels("recipe.discriminator_channels", self.discriminator_channels, self.crop)
-        if self.size and self.crop > self.size:
-            raise UsageError(f"recipe.crop cannot be {self.crop}", f"a crop is cut from pictures of {self.size} pixels")
+
+    def _check_sizes(self) -> None:
+        """As far as they are known: what a file will decide is checked when it has."""
+        if self.flavour and self.flavour not in get_args(Flavour):
+            raise UsageError(f"recipe.flavour cannot be {self.flavour!r}", what_to_do=f"use one of: {', '.join(get_args(Flavour))}")
+        size, fold, channels = self._known("size"), self._known("fold"), self._known("channels")
+        if size and fold and channels:
+            check_channels("recipe.channels", channels, size // fold)
+        crop, channels = self._known("crop"), self._known("discriminator_channels")
+        if crop and channels:
+            check_channels("recipe.discriminator_channels", channels, crop)
+        if size and crop and crop > size:
+            raise UsageError(f"recipe.crop cannot be {crop}", f"a crop is cut from pictures of {size} pixels")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"recipe.betas cannot be {list(self.betas)}", "they are two numbers from 0 to less than 1")
+
+    def _known(self, name: str) -> Any:
+        """A setting; its default where it is not said; nothing where a file is to decide it."""
+        file = self.start_discriminator if name in ("crop", "discriminator_channels") else self.start or self.prior
+        return getattr(self, name) or (None if file else DEFAULTS[name])
 
     def _check_losses(self) -> None:
         for name in self.weights:
