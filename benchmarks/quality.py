@@ -161,7 +161,7 @@ class Judges:
         shown = _tensor(images)
         each = {
             "psnr": psnr(shown, self.tensor),
-            "ssim": ssim(shown, self.tensor),
+            "ssim": ssim(shown, self.tensor, channel="y"),
             "identity": (people - self.people).norm(dim=1),
             "inner": _relative(layers, self.layers),
             # as parts of the distance between the eyes of the template
