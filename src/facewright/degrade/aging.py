@@ -67,7 +67,7 @@ def stained(image: Image, count: int, unit: float, rng: np.random.Generator) -> 
         centre = rng.uniform(-0.05, 1.05, 2) * (width, height)
         radius = float(rng.uniform(25, 120)) * unit
         stretch, turn = float(rng.uniform(0.6, 1.6)), float(rng.uniform(0, math.pi))
-        dx, dy = x - centre[0], y - centre[1]
+        dx, dy = x - float(centre[0]), y - float(centre[1])
         along, across = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
         ragged = (_clouds(height, width, 0.12, rng) - 0.5) * radius * 0.9
         inside = radius - np.hypot(along * stretch, across / stretch) + ragged
@@ -114,7 +114,7 @@ def creased(image: Image, count: int, unit: float, rng: np.random.Generator) -> 
         line = _line(height, width, points, max(0.8, float(rng.uniform(0.8, 2.0)) * unit))
         broken = np.clip(line * (0.25 + 1.3 * _clouds(height, width, 0.02, rng)), 0, 1)[..., None]
         y, x = np.mgrid[:height, :width].astype(np.float32)
-        across = (x - middle[0]) * -math.sin(angle) + (y - middle[1]) * math.cos(angle)
+        across = (x - float(middle[0])) * -math.sin(angle) + (y - float(middle[1])) * math.cos(angle)
         relief = across / (5 * unit) * np.exp(-np.square(across / (7 * unit)) / 2)
         image = image + (relief * float(rng.uniform(-0.09, 0.09)))[..., None]
         image = image * (1 - 0.9 * broken) + PAPER * 0.9 * broken

@@ -6,10 +6,11 @@ Each but hue blends: clamp(f x + (1 - f) other), other being black, the mean of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facewright.degrade.steps import Image
 
@@ -35,32 +36,34 @@ def draw_jitter(rng: np.random.Generator, ranges: dict[Adjustment, tuple[float, 
     return tuple((names[i], float(rng.uniform(*ranges[names[i]]))) for i in rng.permutation(len(names)))
 
 
-def jitter(image: Image, adjustments: Jitter) -> Image:
+def jitter(image: Image, adjustments: Jitter, out: Image | None = None) -> Image:
+    """out: where to, which may be the picture itself."""
     for name, factor in adjustments:
-        image = ADJUSTMENTS[name](image, factor)
+        image = out = ADJUSTMENTS[name](image, factor, out)
     return image
 
 
-def brightness(image: Image, factor: float) -> Image:
-    return np.asarray(np.clip(image * np.float32(factor), 0, 1))
+def brightness(image: Image, factor: float, out: Image | None = None) -> Image:
+    return _mixed(image, factor * np.eye(3), out)
 
 
-def contrast(image: Image, factor: float) -> Image:
-    return _blend(image, _luma(image).mean(), factor)
+def contrast(image: Image, factor: float, out: Image | None = None) -> Image:
+    mean = float(np.dot(cv2.mean(image)[:3], LUMA))
+    return _mixed(image, np.hstack([factor * np.eye(3), np.full((3, 1), (1 - factor) * mean)]), out)
 
 
-def saturation(image: Image, factor: float) -> Image:
-    return _blend(image, _luma(image)[..., None], factor)
+def saturation(image: Image, factor: float, out: Image | None = None) -> Image:
+    return _mixed(image, factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1)), out)
 
 
-def hue(image: Image, turn: float) -> Image:
+def hue(image: Image, turn: float, out: Image | None = None) -> Image:
     """h + turn modulo 1 in HSV."""
     hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0] + np.float32(360 * turn)) % np.float32(360)
-    return np.asarray(np.clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), 0, 1))
+    cv2.transform(hsv, np.column_stack([np.eye(3), (360 * (turn % 1), 0, 0)]), dst=hsv)  # what passes 360 comes round again by itself
+    return _clipped(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=out))
 
 
-ADJUSTMENTS: dict[Adjustment, Callable[[Image, float], Image]] = {
+ADJUSTMENTS: dict[Adjustment, Callable[[Image, float, Image | None], Image]] = {
     "brightness": brightness,
     "contrast": contrast,
     "saturation": saturation,
@@ -68,9 +71,10 @@ ADJUSTMENTS: dict[Adjustment, Callable[[Image, float], Image]] = {
 }
 
 
-def _luma(image: Image) -> Image:
-    return np.asarray(image @ np.array(LUMA, np.float32))
+def _mixed(image: Image, matrix: NDArray[np.float64], out: Image | None) -> Image:
+    """Each pixel through a 3 x 3 or 3 x 4 matrix, clipped: all blends are that."""
+    return _clipped(cv2.transform(image, matrix, dst=out))
 
 
-def _blend(image: Image, other: Image | np.floating, factor: float) -> Image:
-    return np.asarray(np.clip(image * np.float32(factor) + other * np.float32(1 - factor), 0, 1), np.float32)
+def _clipped(image: NDArray[Any]) -> Image:
+    return np.asarray(np.clip(image, 0, 1, out=image), np.float32)

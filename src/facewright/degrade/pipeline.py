@@ -131,18 +131,24 @@ class FirstOrder(Degradation):
         return Draws(sigma_x, sigma_y, theta, scale, noise, noise_grey, seed, quality, shift, grey, size, haze, jitter)
 
     def apply(
-        self, clean: Image, draws: Draws, *, enlarge: Callable[[Image, int, int], Image] = steps.resize, noise: Image | None = None
+        self,
+        clean: Image,
+        draws: Draws,
+        *,
+        enlarge: Callable[[Image, int, int], Image] | None = None,
+        noise: Image | None = None,
+        out: Image | None = None,
     ) -> Image:
         """clean: H x W x 3 RGB float32 in [0, 1]. Returns the damaged picture at the same size, on 256 levels.
 
-        enlarge: how the small picture comes back to size; bilinear as published, another for a rival that upsamples better.
-        noise: standard normals in place of those of `noise_seed`, of the small picture's size.
+        enlarge: how the small picture comes back to size, for a rival that does it better than bilinear, the published way.
+        noise: standard normals in place of those of `noise_seed`, of the small picture's size. out: where to.
         """
         height, width = clean.shape[:2]
         small = draws.small(width, height)
         kernel = gaussian_kernel(draws.kernel_size, draws.sigma_x, draws.sigma_y, draws.theta)
         image = steps.resize(steps.blur(clean, kernel), *small) if self.exact_blur else blur_and_shrink(clean, kernel, *small)
-        return finish(image, draws, width, height, enlarge=enlarge, noise=noise)
+        return finish(image, draws, width, height, enlarge=enlarge, noise=noise, out=out)
 
     def truth(self, clean: Image, draws: Draws) -> Image:
         """The clean picture, or its luma where `grey_target` asks for it."""
@@ -155,8 +161,9 @@ def finish(
     width: int,
     height: int,
     *,
-    enlarge: Callable[[Image, int, int], Image] = steps.resize,
+    enlarge: Callable[[Image, int, int], Image] | None = None,
     noise: Image | None = None,
+    out: Image | None = None,
 ) -> Image:
     """What happens after blur and shrink: haze, noise, JPEG, back to width x height, colour, 256 levels."""
     if draws.haze is not None:  # before the shrink in print, which an affine change of colour does not notice
@@ -164,11 +171,12 @@ def finish(
     image = steps.add_noise(small, draws.noise(small.shape[1], small.shape[0]) if noise is None else noise, draws.noise_sigma)
     if draws.quality is not None:
         image = steps.jpeg(image, draws.quality)
-    image = enlarge(image, width, height)
+    image = steps.resize(image, width, height, out) if enlarge is None else enlarge(image, width, height)
+    # from here on in place: a fresh picture costs more than what is done to it
     if draws.shift is not None:
-        image = steps.shift_colour(image, np.array(draws.shift))
+        image = steps.shift_colour(image, np.array(draws.shift), out=image)
     if draws.grey:
-        image = steps.grey(image)
+        image[:] = steps.grey(image)
     if draws.jitter is not None:
-        image = colours.jitter(image, draws.jitter)
-    return steps.quantise(image)
+        image = colours.jitter(image, draws.jitter, out=image)
+    return steps.quantise(image, out=image)

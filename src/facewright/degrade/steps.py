@@ -16,8 +16,6 @@ from PIL import Image as Picture
 Image = NDArray[np.float32]
 Mode = Literal["area", "bilinear", "bicubic"]
 
-_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
-
 
 def blur(image: Image, kernel: NDArray[np.float64]) -> Image:
     """Correlate with the kernel, border reflect-101."""
@@ -31,9 +29,9 @@ def bicubic(image: Image, width: int, height: int) -> Image:
     return np.asarray(np.clip(np.stack(sized, axis=-1), 0, 1), np.float32)
 
 
-def resize(image: Image, width: int, height: int) -> Image:
-    """Bilinear without antialiasing, pixel centres at halves."""
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+def resize(image: Image, width: int, height: int, out: Image | None = None) -> Image:
+    """Bilinear without antialiasing, pixel centres at halves. out: where to."""
+    return np.asarray(cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def shrunk_size(width: int, height: int, scale: float) -> tuple[int, int]:
@@ -66,7 +64,7 @@ def poisson_rate(image: Image, *, grey: bool = False) -> tuple[Image, float]:
 
     The Poisson draw of `add_poisson` has the rate x V: shot noise with as many photons at white as the picture seems to have levels.
     """
-    x = quantise(image @ _LUMA[:, None] if grey else image)
+    x = quantise(_luma(image)[..., None]) if grey else quantise(image)
     levels = len(np.unique(np.rint(x * 255).astype(np.uint8)))
     return x, float(2 ** np.ceil(np.log2(levels)))
 
@@ -86,32 +84,31 @@ def jpeg(image: Image, quality: int) -> Image:
     return from_eight_bits(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
 
 
-def shift_colour(image: Image, shift: NDArray[np.float64]) -> Image:
-    """Add one number per channel (RGB, in [0, 1] units), clip."""
-    return np.asarray(np.clip(image + shift.astype(np.float32), 0, 1))
+def shift_colour(image: Image, shift: NDArray[np.float64], out: Image | None = None) -> Image:
+    """Add one number per channel (RGB, in [0, 1] units), clip. out: where to, which may be the picture itself."""
+    shifted = np.asarray(cv2.transform(image, np.column_stack([np.eye(3), shift]), dst=out), np.float32)
+    return np.asarray(np.clip(shifted, 0, 1, out=shifted))
 
 
 def grey(image: Image) -> Image:
     """Rec. 601 luma (0.299, 0.587, 0.114) copied to three channels."""
-    luma = image @ _LUMA
-    return np.asarray(np.repeat(luma[..., None], 3, axis=2))
+    return np.asarray(np.repeat(_luma(image)[..., None], 3, axis=2))
 
 
-def quantise(image: Image) -> Image:
-    """Clip and round to 256 levels, half to even."""
-    return from_eight_bits(eight_bits(image))
+def quantise(image: Image, out: Image | None = None) -> Image:
+    """Clip and round to 256 levels, half to even. out: where to, which may be the picture itself."""
+    return from_eight_bits(eight_bits(image, out), out)
 
 
-def eight_bits(image: Image) -> NDArray[np.uint8]:
-    """Clip, times 255, round half to even."""
-    levels = image * np.float32(255)
-    np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
-    return np.asarray(levels.astype(np.uint8))
+def eight_bits(image: Image, scratch: Image | None = None) -> NDArray[np.uint8]:
+    """Clip, times 255, round half to even. image: H x W x C; scratch: of its shape, may be the picture itself."""
+    levels = np.multiply(image, np.float32(255), out=scratch)  # in float32, as published: what lies half way is decided here
+    return np.asarray(cv2.convertScaleAbs(np.maximum(levels, 0, out=levels)), np.uint8).reshape(image.shape)
 
 
-def from_eight_bits(levels: NDArray[np.uint8]) -> Image:
+def from_eight_bits(levels: NDArray[np.uint8], out: Image | None = None) -> Image:
     """H x W x C uint8 to float32 / 255."""
-    return np.asarray(np.take(_LEVELS, levels))
+    return np.asarray(np.divide(levels, np.float32(255), out=out, dtype=np.float32))
 
 
 def sharpen(image: Image, *, radius: int = 50, weight: float = 0.5, threshold: float = 10) -> Image:
@@ -152,6 +149,10 @@ def patch(image: Image, other: Image, left: int, top: int, side: int) -> Image:
 
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _luma(image: Image) -> Image:
+    return np.asarray(image @ _LUMA)
 
 
 def _sampling(inputs: int, outputs: int, mode: Mode, scale: float | None) -> NDArray[np.float32]:
