@@ -128,7 +128,8 @@ class SRVGGNetCompact(nn.Module):
 def prepare(net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype = torch.float32) -> Prepared:
     """The same network for inference, faster and with less memory: an independent copy of the weights, no gradients.
 
-    dtype: of everything but the last convolution of an RRDBNet, whose sum stays in float32. Takes and returns float32.
+    dtype: of the convolutions; what an RRDBNet's blocks add to stays in float32 (bf16 is then half as far off), and so does the last
+    convolution. Takes and returns float32.
     """
     # a copy first: what has the right type and layout already is shared by the layers made from it
     net = copy.deepcopy(net)
@@ -138,10 +139,9 @@ def prepare(net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype = torch.float32) 
 class Prepared(nn.Module):
     """What `prepare` makes. scale, unshuffle: as in RRDBNet. bytes_per_pixel: memory that a large picture takes, per pixel of the input."""
 
-    def __init__(self, net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype, values_per_pixel: float) -> None:
+    def __init__(self, net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype, bytes_per_pixel: float) -> None:
         super().__init__()
-        self.scale, self.unshuffle, self.dtype = net.scale, net.unshuffle, dtype
-        self.bytes_per_pixel = values_per_pixel * dtype.itemsize
+        self.scale, self.unshuffle, self.dtype, self.bytes_per_pixel = net.scale, net.unshuffle, dtype, bytes_per_pixel
 
 
 class PreparedRRDBNet(Prepared):
@@ -156,7 +156,8 @@ class PreparedRRDBNet(Prepared):
 
     def __init__(self, net: RRDBNet, dtype: torch.dtype) -> None:
         features, grown = net.conv_last.in_channels, cast(RRDB, net.body[0]).rdb1.conv5.in_channels
-        super().__init__(net, dtype, (4 * features + 2 * grown) / net.unshuffle**2)
+        # what a concatenation and the block around it hold at once; measured within a fifth of it
+        super().__init__(net, dtype, (8 * features + 2 * (features + grown) * dtype.itemsize) / net.unshuffle**2)
         self.first = FrozenConv.of(net.conv_first, dtype)
         self.blocks = nn.ModuleList(
             FrozenDense(cast(ResidualDenseBlock, dense), dtype) for block in net.body for dense in cast(RRDB, block).children()
@@ -170,8 +171,8 @@ class PreparedRRDBNet(Prepared):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """As RRDBNet.forward."""
-        x = F.pixel_unshuffle(x, self.unshuffle).to(self.dtype)
-        feature = self.first(x.contiguous(memory_format=torch.channels_last))
+        x = F.pixel_unshuffle(x, self.unshuffle).contiguous(memory_format=torch.channels_last)
+        feature = self.first(x).float()
         y = feature
         for start in range(0, len(self.blocks), 3):
             before = y
@@ -179,9 +180,9 @@ class PreparedRRDBNet(Prepared):
                 y = dense(y)
             y = _added(before, y)
         feature = self.body(y).add_(feature)
-        del y
+        del x, y
         rows = feature.shape[2]
-        picture = x.new_empty(x.shape[0], self.last.weight.shape[0], rows * 4, feature.shape[3] * 4, dtype=torch.float32)
+        picture = self.last.weight.new_empty(len(feature), len(self.last.weight), rows * 4, feature.shape[3] * 4)
         for top in range(0, rows, self.STRIP):
             bottom = min(top + self.STRIP, rows)
             above, below = max(top - self.REACH, 0), min(bottom + self.REACH, rows)
@@ -191,19 +192,20 @@ class PreparedRRDBNet(Prepared):
 
 
 class FrozenDense(nn.Module):
-    """`ResidualDenseBlock`."""
+    """`ResidualDenseBlock`; takes and returns float32."""
 
     def __init__(self, block: ResidualDenseBlock, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         convs = [block.conv1, block.conv2, block.conv3, block.conv4]
         self.grow = nn.ModuleList(FrozenConv.of(conv, dtype, activate=True) for conv in convs)
         self.close = FrozenConv.of(block.conv5, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        grown = x
+        grown = x.to(self.dtype)
         for conv in self.grow:
             grown = torch.cat([grown, conv(grown)], dim=1)
-        return _added(x, self.close(grown))
+        return _added(x, self.close(grown).float())
 
 
 class FrozenDoubling(nn.Module):
@@ -216,14 +218,15 @@ class FrozenDoubling(nn.Module):
         self.bias = nn.Parameter(cast(Tensor, conv.bias).detach().to(dtype), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu_(F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1), SLOPE)
+        y = F.conv_transpose2d(x.to(self.weight.dtype), self.weight, self.bias, stride=2, padding=1)
+        return F.leaky_relu_(y, SLOPE)
 
 
 class PreparedCompact(Prepared):
     """SRVGGNetCompact, channels last."""
 
     def __init__(self, net: SRVGGNetCompact, dtype: torch.dtype) -> None:
-        super().__init__(net, dtype, 3 * cast(nn.Conv2d, net.body[0]).out_channels + 9 * net.scale**2)
+        super().__init__(net, dtype, 3 * cast(nn.Conv2d, net.body[0]).out_channels * dtype.itemsize + 36 * net.scale**2)
         self.net = channels_last(net.to(dtype)).eval().requires_grad_(False)
 
     @torch.no_grad()
