@@ -134,12 +134,10 @@ def one_photo(scale: int, megapixels: float, precision: str) -> None:
 
 def photos(megapixels: float, small: bool, scales: list[int], precisions: list[str], threads: int) -> None:
     times = 16 if small else 1
-    print(
-        f"one photo of {megapixels:g} megapixels{', computed for a sixteenth of it' if small else ''}; {threads} threads, torch {torch.__version__}"
-    )
-    print(
-        f"{'':14}{'tiles':>6}{'wall s':>9}{'CPU s':>9}{'MiB at the peak':>17}{'of them the result':>20}   without interpreter, libraries, weights"
-    )
+    computed = ", computed for a sixteenth of it" if small else ""
+    print(f"one photo of {megapixels:g} megapixels{computed}; {threads} threads, torch {torch.__version__}, {platform.machine()}")
+    print("memory without interpreter, libraries and weights")
+    print(f"{'':14}{'tiles':>6}{'wall s':>9}{'CPU s':>9}{'MiB at the peak':>17}{'of them the result':>20}")
     for precision in precisions:
         for scale in scales:
             asked = ["one-photo", "--scale", str(scale), "--megapixels", str(megapixels / times), "--precision", precision]
