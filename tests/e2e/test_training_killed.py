@@ -48,10 +48,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def test_a_run_killed_again_and_again_is_the_run(tmp_path: Path, undisturbed: dict[str, object]) -> None:
     """At random moments, as the computer's own kill would. At most the steps since the last checkpoint are lost."""
-    moments, kills, steps = random.Random(8), 0, [0]
+    moments, kills, steps, patience = random.Random(8), 0, [0], 1.0
     while True:
         with process(train, tmp_path, 0.01) as running:
-            running.join(moments.uniform(0.05, 0.45))
+            running.join(moments.uniform(0.05, 0.45) * patience)
             if running.exitcode is not None:
                 assert running.exitcode == 0
                 break
@@ -61,6 +61,7 @@ def test_a_run_killed_again_and_again_is_the_run(tmp_path: Path, undisturbed: di
         assert kills < 60
         found = checkpoint.newest(tmp_path) if tmp_path.exists() else None
         steps.append(found[1]["step"] if found else 0)
+        patience = 1.0 if steps[-1] > steps[-2] else patience * 1.5  # on a busy machine it takes longer to get anywhere
         log = tmp_path / "log.jsonl"
         assert not log.exists() or len(log.read_text().splitlines()) <= steps[-1] + 3 + 1, "a checkpoint was missed"
     assert kills >= 3 and steps == sorted(steps)
