@@ -11,8 +11,8 @@ import pytest
 import torch
 from fake_faces import ROWS, make_faces
 from PIL import Image
-from traces import assert_same_state, state_of
 from torch import Tensor
+from traces import assert_same_state, state_of
 
 from facewright.data import PairStream, read_manifest
 from facewright.errors import InputError
@@ -73,7 +73,10 @@ def test_the_tiny_preset_trains_and_exports_what_load_model_reads(straight: tupl
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [2, 4, 6, 8]
     losses = {name for line in log for name in line}
-    assert {f"generator/{name}" for name in ("pixel", "pyramid", "perceptual", "identity", "adversarial")} < losses
+    assert {
+        f"generator/{name}" for name in ("pixel", "pyramid", "perceptual", "identity", "adversarial", "mouth", "component_style")
+    } < losses
+    assert {f"{part}/logistic" for part in ("left_eye", "right_eye", "mouth")} < losses
     assert {"discriminator/logistic", "discriminator/r1", "val/medium/identity", "val/heavy/psnr", "val/none/sharpness"} < losses
     with Image.open(folder / "samples" / "00000008.jpg") as sheet:
         assert sheet.size == (6 * 32, 6 * 32)  # medium and heavy: damaged, restored, truth; the six of validation
@@ -85,6 +88,15 @@ def test_the_tiny_preset_trains_and_exports_what_load_model_reads(straight: tupl
     picture = torch.rand(2, 3, 32, 32) * 2 - 1
     expected, _ = torch.func.functional_call(average, rounded, (picture,), {"randomize_noise": False})
     torch.testing.assert_close(model.net(picture, randomize_noise=False)[0], expected, atol=1e-6, rtol=0)
+
+
+def test_eight_steps_bring_the_faces_nearer(straight: tuple[Path, Engine], faces: Path, tmp_path: Path) -> None:
+    plan = tiny(faces, "run.batch=2", "run.precision=fp32")
+    torch.manual_seed(plan.run.seed)
+    new = Engine(GfpganRecipe(plan.recipe, 2, plan.run.seed), plan.run, tmp_path)
+    before, after = new.recipe.validate(), straight[1].recipe.validate()
+    for damage in ("light", "medium", "heavy"):
+        assert after[f"{damage}/psnr"] > before[f"{damage}/psnr"] + 0.2
 
 
 def test_the_command_s_function_goes_on_with_what_is_there(straight: tuple[Path, Engine], faces: Path, tmp_path: Path) -> None:
@@ -103,7 +115,7 @@ def test_half_and_half_is_the_whole_run(straight: tuple[Path, Engine], faces: Pa
     torch.manual_seed(12345)
     again = trained(faces, tmp_path, "run.batch=2", "run.precision=fp32")
     recipe, whole = again.recipe, straight[1].recipe
-    for name in ("generator", "discriminator"):
+    for name in ("generator", "discriminator", "mouth"):
         assert_same_state(_flat(whole.networks[name].state_dict()), _flat(recipe.networks[name].state_dict()))
         assert_same_state(_flat(whole.optimizers[name].state_dict()["state"]), _flat(recipe.optimizers[name].state_dict()["state"]))
     assert_same_state(_flat(whole.ema["generator"].network.state_dict()), _flat(recipe.ema["generator"].network.state_dict()))
