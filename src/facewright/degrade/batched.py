@@ -1,8 +1,8 @@
 """Any degradation over a batch of tensors: seeded, the numbers of each picture drawn or given.
 
 On a processor every picture goes through `Degradation.apply`, so that a batch is its pictures to the bit. On another device, and with the
-differentiable JPEG, a first-order degradation is done in tensors: before noise and JPEG the same to 1e-5, after them to a level or a few,
-as the coder rounds what differs in the last digit.
+differentiable JPEG, a first-order degradation is done in tensors: before the noise the same within `fused.TOLERANCE`, a quarter of a level;
+in the result a level here and there, and some levels where the coder rounded the other way.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ class Dfdnet(Degradation):
             return int(rng.integers(bounds[0], bounds[1] + 1))
 
         jitter = colours.draw_jitter(rng, JITTER)
-        kind = rng.random() / self.blur_p  # under 1: some blur
-        blur = (2 * integer(self.blur_half) + 1, integer(self.sigma10) / 10) if kind < self.gaussian_p else None
-        shake = int(rng.integers(32)) if self.gaussian_p <= kind < 1 else None
+        kind, gaussian = rng.random(), self.blur_p * self.gaussian_p
+        blur = (2 * integer(self.blur_half) + 1, integer(self.sigma10) / 10) if kind < gaussian else None
+        shake = int(rng.integers(32)) if gaussian <= kind < self.blur_p else None
         # at 512 px as published; a smaller crop is a smaller picture of the face, and shrunk less
         side = max(4, int(512 * 10 / integer(self.scale10))) if rng.random() < self.scale_p else None
         noise = integer(self.noise) if rng.random() < self.noise_p else None

@@ -134,7 +134,7 @@ def _through_fourier(image: Image, kernel: Kernel, width: int, height: int) -> I
 
 def _planes(image: Image) -> NDArray[np.float32]:
     """3 x H x W; in `_scratch` unless the picture is by planes already."""
-    planes = image.transpose(2, 0, 1)
+    planes: NDArray[np.float32] = image.transpose(2, 0, 1)
     if not planes.flags.c_contiguous:
         planes = _scratch("planes", image.size).reshape(3, *image.shape[:2])
         cv2.split(image, list(planes))

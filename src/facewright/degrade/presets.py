@@ -100,6 +100,32 @@ PRESETS: dict[str, Degradation] = {
 }
 # fmt: on
 
+ABOUT: dict[str, str] = {
+    "gfpgan-v1": "GFPGAN's training (v1)",
+    "gfpgan-no-color": "GFPGAN's training without colourising (v1.2 and later)",
+    "codeformer-stage2": "CodeFormer, stage 2",
+    "codeformer-stage3-small": "CodeFormer, stage 3, the smaller damage",
+    "codeformer-stage3-large": "CodeFormer, stage 3, the larger damage",
+    "codeformer-colorization": "CodeFormer for colouring",
+    "codeformer-inpainting": "CodeFormer for inpainting: white brush strokes",
+    "vqfr-v1": "VQFR's training (v1)",
+    "vqfr-v2": "VQFR's training (v2)",
+    "restoreformer": "RestoreFormer's training",
+    "restoreformer++": "RestoreFormer++: haze, displacement, uneven damage",
+    "difface": "DifFace's training",
+    "difface-test": "DifFace's test set of the journal paper, 4,000 cells",
+    "difface-test-iclr": "DifFace's earlier test set, 3,500 cells",
+    "dfdnet": "DFDNet's training, with stand-ins for its recorded camera shakes",
+    "gfrnet": "GFRNet's training, from the paper's words alone (unverified)",
+    "psfrgan": "PSFRGAN's training",
+    "realesrgan-x4": "Real-ESRGAN's training, second order; a quarter of the size",
+    "realesrgan-x2": "Real-ESRGAN's training, second order; half the size",
+    "light": "ours: a good print, well scanned",
+    "medium": "ours: a small print",
+    "heavy": "ours: a tiny or worn print",
+    "old-photo": "ours: an old print with its stains, folds, scratches and dust; old-photo+NAME scans it worse",
+}
+
 OVER = "old-photo+"
 """`old-photo+NAME`: the print, under a first-order degradation instead of its scan."""
 

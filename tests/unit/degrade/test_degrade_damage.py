@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from facewright.degrade import PRESETS, FirstOrder, gaussian_kernel, preset, steps
+from facewright.degrade import PRESETS, Draws, FirstOrder, gaussian_kernel, preset, steps
 from facewright.degrade.kernels import generalized_kernel, plateau_kernel, sinc_kernel
 from facewright.errors import UsageError
 from facewright.metrics import psnr
 
 SIGMAS = st.floats(0.1, 15)
 ANGLES = st.floats(-np.pi, np.pi)
+FIRST_ORDER = sorted(name for name, degradation in PRESETS.items() if isinstance(degradation, FirstOrder))
 
 
 def scene(side: int = 96, seed: int = 0) -> np.ndarray:
@@ -67,20 +69,6 @@ def test_a_sinc_rings_and_keeps_what_is_under_its_cutoff() -> None:
     assert response[0, 15] < 0.1  # 2.1 rad
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(sorted(PRESETS)))
-def test_the_same_draws_do_the_same_damage(seed: int, name: str) -> None:
-    degradation, clean = preset(name).scaled(48), scene(48)
-    draws = degradation.draw(np.random.default_rng(seed))
-    first = degradation.apply(clean, draws)
-    np.testing.assert_array_equal(first, degradation.apply(clean, draws))
-    assert draws == degradation.draw(np.random.default_rng(seed))
-    assert first.shape == clean.shape and first.dtype == np.float32
-    np.testing.assert_array_equal(np.rint(first * 255) / np.float32(255), first)  # on 256 levels
-    other = dataclasses.replace(draws, noise_seed=draws.noise_seed ^ 1)
-    assert draws.noise_sigma < 1 or not np.array_equal(first, degradation.apply(clean, other))
-
-
 def test_heavier_damage_costs_more() -> None:
     cost = {}
     for name in ("light", "medium", "heavy"):
@@ -90,20 +78,20 @@ def test_heavier_damage_costs_more() -> None:
     assert np.mean(cost["medium"]) > np.mean(cost["heavy"]) + 1
 
 
-@given(size=st.sampled_from([8, 16, 32, 48, 64, 128, 256, 320, 512, 1024]), name=st.sampled_from(sorted(PRESETS)))
+@given(size=st.sampled_from([8, 16, 32, 48, 64, 128, 256, 320, 512, 1024]), name=st.sampled_from(FIRST_ORDER))
 def test_scaled_ranges_are_ranges(size: int, name: str) -> None:
-    scaled = preset(name).scaled(size)
+    original = PRESETS[name]
+    assert isinstance(original, FirstOrder)
+    scaled = original.scaled(size)
     assert all(side % 2 == 1 and side >= 3 for side in scaled.kernel_sizes)
     assert 0 < scaled.sigma[0] <= scaled.sigma[1] and scaled.scale[0] <= scaled.scale[1]
-    assert (scaled.noise, scaled.quality) == (preset(name).noise, preset(name).quality)
+    assert (scaled.noise, scaled.quality) == (original.noise, original.quality)
     assert scaled.scaled(size) == scaled
-    assert preset(name).scaled(512) == preset(name)
+    assert original.scaled(512) == original
 
 
 def test_damage_is_in_the_face_s_own_measure() -> None:
     """Twice the pixels with the same draws, scaled: shrunk to half, the same picture comes out."""
-    import cv2
-
     small, large = (FirstOrder(sigma=(3, 3), scale=(4, 4), noise=(0, 0), quality=(100, 100)).scaled(size) for size in (128, 256))
     clean = cv2.resize(scene(64), (256, 256), interpolation=cv2.INTER_CUBIC)
     halved = cv2.resize(clean, (128, 128), interpolation=cv2.INTER_AREA)
@@ -133,6 +121,52 @@ def test_noise_has_the_strength_it_was_given() -> None:
     assert float((noisy - grey).std()) == pytest.approx(10 / 255, rel=0.02)
     same = steps.add_noise(grey, random.standard_normal((128, 128, 1), np.float32), 10)
     assert np.ptp(same, axis=2).max() == 0
+
+
+def test_light_medium_and_heavy_are_what_the_readme_was_measured_with() -> None:
+    """Their draws, to the last bit; their pixels, against the chain written out here; both against what they once were."""
+    told, pixels = hashlib.sha256(), hashlib.sha256()
+    for name in ("light", "medium", "heavy"):
+        for size, seed in ((96, 0), (96, 1), (64, 2), (256, 3)):
+            degradation = preset(name).scaled(size)
+            draws = degradation.draw(np.random.default_rng([7, seed]))
+            told.update(repr([getattr(draws, field) for field in DRAWN]).encode())
+            clean = scene(size, seed)
+            damaged = degradation.apply(clean, draws)
+            np.testing.assert_array_equal(damaged, written_out(clean, draws))
+            pixels.update(np.rint(damaged * 255).astype(np.uint8).tobytes())
+    assert told.hexdigest() == "a70fabdd31b0378fe49e86266b2df82e08e9b330331c5ec80f22e5129578b661"
+    if cv2.__version__ == "5.0.0":  # filters and coders of other versions round otherwise
+        assert pixels.hexdigest() == "b0c3f19a4363e60e1a04c7ed585b0be8cb5d5a07ef3347d07d1c7325c3090025"
+
+
+DRAWN = ("sigma_x", "sigma_y", "theta", "scale", "noise_sigma", "noise_grey", "noise_seed", "quality", "shift", "grey", "kernel_size")
+
+
+def written_out(clean: np.ndarray, draws: Draws) -> np.ndarray:
+    height, width = clean.shape[:2]
+    small = max(1, int(width // max(draws.scale, 0.8))), max(1, int(height // max(draws.scale, 0.8)))
+    image = cv2.filter2D(clean, -1, gaussian_kernel(draws.kernel_size, draws.sigma_x, draws.sigma_y, draws.theta))
+    image = cv2.resize(image, small, interpolation=cv2.INTER_LINEAR)
+    noise = np.random.default_rng(draws.noise_seed).standard_normal(image.shape, np.float32)
+    image = np.clip(image + noise * np.float32(draws.noise_sigma / 255.0), 0, 1)
+    pixels = np.rint(image * 255).astype(np.uint8)[..., ::-1]
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, draws.quality])
+    image = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.float32) / np.float32(255)
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(np.rint(image * 255), 0, 255).astype(np.float32) / np.float32(255)
+
+
+@given(low=st.floats(-1, 0.5), span=st.floats(0.1, 3), seed=st.integers(0, 99))
+def test_rounding_is_half_to_even_and_clips(low: float, span: float, seed: int) -> None:
+    image = np.random.default_rng(seed).uniform(low, low + span, (9, 7, 3)).astype(np.float32)
+    image[0, 0] = (0.5 / 255, 1.5 / 255, 2.5 / 255)
+    expected = np.clip(np.rint(image * np.float32(255)), 0, 255).astype(np.float32) / np.float32(255)
+    kept = image.copy()
+    np.testing.assert_array_equal(steps.quantise(image), expected)
+    np.testing.assert_array_equal(image, kept)  # untouched unless it is asked for
+    assert steps.quantise(image, out=image) is image
+    np.testing.assert_array_equal(image, expected)
 
 
 def test_an_unknown_preset_names_its_neighbours() -> None:
