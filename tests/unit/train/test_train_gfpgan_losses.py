@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,25 @@ def test_vgg_says_what_is_weighed(weighed: tuple[str, ...], told: int) -> None:
     chosen = small(weights=ALL | {"perceptual": 0.0, "style": 0.0} | dict.fromkeys(weighed, 2.0), perceptual_layers=layers)
     losses = perceptual_loss(VGGFeatures(list(layers), range_norm=True), chosen)(*faces().clean[:, None])
     assert set(losses) == set(weighed) and len(losses) == told
+
+
+def test_a_batch_in_parts_takes_the_step_of_the_whole(tmp_path: Path) -> None:
+    """Eight faces in two parts of four: the discriminator's groups, the noise and every loss are those of the joint batch."""
+    damaged, clean = torch.rand(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    batch = Batch(damaged, clean, BOXES[:1].expand(8, -1, -1) + torch.arange(8)[:, None, None] / 4)
+    chosen = small(rate=1e-4, rate_discriminator=1e-4, rate_component=1e-4)
+    found = []
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        recipe = GfpganRecipe(chosen, 8, 0, guidance=judging(chosen), pairs=lambda start: iter([batch]))
+        for name, parameter in recipe.networks["generator"].named_parameters():
+            if name.startswith("stylegan_decoder.style_conv") and parameter.shape == (1,):
+                nn.init.constant_(parameter, 0.5)  # the noise counts
+        run = RunSettings(batch=8, accumulate=parts, steps=1, device="cpu", precision="fp32", clip_norm=1e9, tensorboard=False)
+        run = replace(run, checkpoint_every=0, validate_every=0, sample_every=0)
+        Engine(recipe, run, tmp_path / str(parts)).run()
+        found.append({f"{n}.{k}": p.grad for n, net in recipe.networks.items() for k, p in net.named_parameters() if p.grad is not None})
+    assert set(found[0]) == set(found[1]) and len({name.split(".")[0] for name in found[0]}) == 5
+    for name, whole in found[0].items():
+        assert whole is not None and found[1][name] is not None
+        torch.testing.assert_close(found[1][name], whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()) + 1e-9, msg=name)
