@@ -1,0 +1,6 @@
+"""Suites, pairing, tables, significance, published numbers beside ours."""
+
+from facewright.evaluate.catalogue import METRICS, Metric
+from facewright.evaluate.suites import SUITES
+
+__all__ = ["METRICS", "SUITES", "Metric"]
