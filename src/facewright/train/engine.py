@@ -93,18 +93,19 @@ class Engine:
         OutOfMemory, Stopped (after Ctrl-C or SIGTERM, with a checkpoint), LostProcess; InputError where the folder's checkpoints are of
         other networks or cannot be read; OutputError where the folder cannot be, or where nothing of the end could be saved.
         """
+        found = self.processes.told(self._open)
+        if found is not None:
+            self.resume(*found)
+        else:
+            self.processes.agree(t for network in self._networks() for t in network.state_dict().values())
         try:
-            found = self.processes.told(self._open)
-            if found is not None:
-                self.resume(*found)
-            else:
-                self.processes.agree(t for network in self._networks() for t in network.state_dict().values())
             with self._stop, memory_watched(self._memory_advice):
                 self._train()
-        except (Diverged, Stopped, InputError, OutputError):
+        except Diverged:
             self.processes.part()  # all of them have met it
             raise
         self.processes.part()
+        self._end()
 
     def _open(self) -> tuple[Path, dict[str, Any]] | None:
         """Make the folder, find what to go on from, say what was set otherwise."""
@@ -178,7 +179,6 @@ class Engine:
                 logbook.close()
             if hasattr(batches, "close"):
                 batches.close()  # ends the threads that work ahead
-        self._end()
 
     def _walk(self, batch: Batch) -> None:
         """One step of the recipe over this process's share of the batch, in its parts."""

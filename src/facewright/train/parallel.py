@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 PATIENCE = timedelta(hours=1)
 """So long the others wait for the one that validates or writes."""
+FAREWELL = 30.0
 
 
 class LostProcess(FacewrightError):
@@ -101,22 +102,23 @@ class Processes:
         with _others_needed():
             dist.broadcast_object_list(found, 0)
         if isinstance(found[0], FacewrightError):
+            self.part()
             raise found[0]
         return cast(T, found[0])
 
     def part(self) -> None:
         """Before a process ends: nobody hangs up while another still listens, and the first, whom all ask, is the last to go.
 
-        One that is lost is not waited for: what was to do together is done.
+        One that is lost is not waited for long: what was to do together is done.
         """
         if self.world > 1 and _meeting_place:
-            store = _meeting_place[0]
+            store, until = _meeting_place[0], time.monotonic() + FAREWELL
             with contextlib.suppress(RuntimeError):
                 for word in ("facewright is done", "facewright is going"):
                     said = store.add(word, 1)
                     turn = -(-said // self.world)  # a process may train more than once
                     if word == "facewright is done" or self.rank == 0:
-                        while store.add(word, 0) < turn * self.world:
+                        while store.add(word, 0) < turn * self.world and time.monotonic() < until:
                             time.sleep(0.01)
 
 

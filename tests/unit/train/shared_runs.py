@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import torch
@@ -11,7 +14,9 @@ from traces import state_of
 
 from facewright.data import Batch
 from facewright.errors import FacewrightError
+from facewright.train import Engine
 from facewright.train.guards import Diverged
+from facewright.train.stopping import Stopped
 
 
 class JudgesFirst(ToyRecipe):
@@ -82,3 +87,42 @@ def abandoned_run(rank: int, folder: Path) -> None:
         toy_run(folder, 8, Leaves(batch=4))
     except FacewrightError as error:
         (folder / "told").write_text(f"{type(error).__name__} {error}")
+
+
+def stopped_run(rank: int, folder: Path) -> None:
+    class Asked(ToyRecipe):
+        """Only the second process is asked to end."""
+
+        def step(self, batch: Batch) -> None:
+            if rank == 1 and self.engine.step == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+            super().step(batch)
+
+    try:
+        toy_run(folder, 100, Asked(batch=4))
+    except Stopped as error:
+        (folder / f"told-{rank}").write_text(f"{error.exit_code} {error}")
+
+
+def gfpgan_run(rank: int, faces: Path, folder: Path, steps: int, changes: dict[str, object]) -> None:
+    """The tiny preset of the recipe `gfpgan`, by gradient descent, with 8 faces a step: a group of 4 for each of two discriminators.
+
+    Without the embedding's perceptual loss: it divides by the mean magnitude of its batch, so that a batch in parts is another loss.
+    """
+    from facewright.train.recipes.gfpgan import GfpganRecipe
+    from facewright.train.run import defaults
+    from facewright.train.settings import resolve
+
+    options = {"steps": steps, "batch": 8, "device": "cpu", "precision": "fp32", "validate_every": 0, "sample_every": 0, "clip_norm": 1e3}
+    run = [f"run.{name}={value}" for name, value in (options | changes).items()]
+    plan = resolve(defaults("gfpgan"), "gfpgan", "tiny", [f"recipe.data={faces}", "recipe.weights.perceptual=0", *run])
+    torch.manual_seed(plan.run.seed)
+    recipe = GfpganRecipe(plan.recipe, plan.run.batch, plan.run.seed)
+    recipe.optimizers = {
+        name: torch.optim.SGD([{**group, "lr": 0.01} for group in adam.param_groups], 0.01) for name, adam in recipe.optimizers.items()
+    }
+    recipe._rate = lambda name: 0.01  # type: ignore[method-assign]
+    engine = Engine(recipe, plan.run, folder)
+    engine.run()
+    torch.save(state_of(engine), folder / f"seen-by-{rank}.pt")

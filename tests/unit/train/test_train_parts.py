@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from fake_faces import make_faces
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import together
-from shared_runs import JudgesFirst, abandoned_run, descent, foreign_run, lopsided_run, shared_run
+from shared_runs import JudgesFirst, abandoned_run, descent, foreign_run, gfpgan_run, lopsided_run, shared_run, stopped_run
 from torch import Tensor
 from toy_recipe import ToyRecipe, toy_engine, toy_run
 from traces import state_of
 
 from facewright.data import Batch
 from facewright.errors import FacewrightError, UsageError
-from facewright.train import RunSettings
+from facewright.train import RunSettings, checkpoint
 from facewright.train.guards import Diverged
 from facewright.train.parallel import Processes, join
 from facewright.train.parts import part_of, samples_in
@@ -144,6 +144,21 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path: Path, kind: str, c
         assert all(mine[name] == pytest.approx(theirs[name], abs=3e-5) for name in mine if name != "images_per_second")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("world, parts", [(2, 1), (1, 2)])
+def test_gfpgan_in_shares_is_gfpgan(tmp_path: Path, world: int, parts: int) -> None:
+    """Every network of the recipe, after the adversarial game has begun, with the lazy penalty and the components."""
+    faces = make_faces(tmp_path / "faces")
+    assert together(1, gfpgan_run, faces, tmp_path / "alone", 5, {}) == [0]
+    assert together(world, gfpgan_run, faces, tmp_path / "shared", 5, {"accumulate": parts}) == [0] * world
+    alone = torch.load(tmp_path / "alone" / "seen-by-0.pt")
+    close(alone, torch.load(tmp_path / "shared" / "seen-by-0.pt"), within=2e-6)
+    logs = [json.loads((tmp_path / n / "log.jsonl").read_text().splitlines()[-1]) for n in ("alone", "shared")]
+    told = {"generator/left_eye", "generator/component_style", "discriminator/r1", "mouth/logistic", "generator/gradient"}
+    assert told < logs[0].keys() == logs[1].keys()
+    assert all(logs[0][name] == pytest.approx(logs[1][name], rel=1e-4, abs=1e-4) for name in logs[0] if name != "images_per_second")
+
+
 @pytest.mark.parametrize("kind", ["stop", "skip", "some"])
 def test_a_bad_number_on_one_is_bad_for_both(tmp_path: Path, kind: str) -> None:
     assert together(2, lopsided_run, tmp_path, kind) == [0, 0]
@@ -160,6 +175,14 @@ def test_what_the_first_refuses_all_refuse(tmp_path: Path) -> None:
     assert together(2, foreign_run, tmp_path) == [0, 0]
     told = {(tmp_path / f"told-{rank}").read_text() for rank in range(2)}
     assert len(told) == 1 and "recipe.width 4 -> 5" in told.pop()
+
+
+def test_one_that_is_asked_to_stop_stops_all(tmp_path: Path) -> None:
+    assert together(2, stopped_run, tmp_path) == [0, 0]
+    told = [(tmp_path / f"told-{rank}").read_text() for rank in range(2)]
+    assert told[0] == "143 training stopped at step 6: another process was asked to stop, the checkpoint of step 6 is kept"
+    assert told[1] == "143 training stopped at step 6: SIGTERM came, the checkpoint of step 6 is kept"
+    assert checkpoint.load(tmp_path / "step-00000006.pt")["step"] == 6
 
 
 def test_a_process_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
@@ -180,15 +203,7 @@ def test_batches_that_are_not_shared_out_are_refused(tmp_path: Path) -> None:
     engine = toy_engine(tmp_path, 4, ToyRecipe(batch=4))
     engine.world = 2
     with pytest.raises(FacewrightError, match="4 samples a step to each of 2"):
-        engine._walk(next(engine.recipe.batches(0)) if False else Batch(torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)))
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What each share of a joint batch draws."""
-
-    world: int
-    parts: int
+        engine._walk(Batch(torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)))
 
 
 @given(world=st.integers(1, 4), parts=st.integers(1, 4), each=st.integers(1, 3))
