@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from facewright import __version__
-from facewright.cli import dataset, doctor, export, models, restore, train
+from facewright.cli import dataset, degrade, doctor, export, models, restore, train
 from facewright.errors import INTERRUPTED, FacewrightError, UsageError
 
 # Click's ClickException, of the click that typer uses: newer ones carry their own.
@@ -31,6 +31,7 @@ app.command()(train.train)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.command()(export.export)
+app.command()(degrade.degrade)
 app.command()(doctor.doctor)
 
 
