@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facewright.media import read
-from facewright.nets.realesrgan import RRDBNet, prepare
-from facewright.restore import background
+from facewright.nets.realesrgan import RRDBNet, SRVGGNetCompact, prepare
 from facewright.restore.background import Upscaler
 from facewright.weights import load_model
 
@@ -156,15 +155,18 @@ def overlaps(model: str | None, small: bool) -> None:
     """Two by two tiles against the whole photo, 16 bits so that rounding does not hide the difference."""
     side = 64 if small else 160
     picture = photo(side, side).astype(np.uint16) * 257
-    nets = {model: load_model(model).net} if model else {f"filled x{scale}": filled(scale) for scale in (2, 4)}
-    for name, net in nets.items():
-        print(f"{name}: difference between two by two tiles and {side} x {side} px at once, levels of 255\noverlap      max     mean")
+    for scale in (None,) if model else (2, 4):
+        net = load_model(str(model)).net if scale is None else filled(scale)
+        assert isinstance(net, (RRDBNet, SRVGGNetCompact)), f"{model} does not enlarge photos"
+        name = model if scale is None else f"filled x{scale}"
+        print(f"{name}: difference between two by two tiles and {side} x {side} px at once, levels of 255")
+        print("overlap in the body      max     mean")
         for overlap in (4, 8, 16) if small else (4, 8, 12, 16, 24, 32):
-            background.OVERLAP = overlap
             upscaler = Upscaler(net)
+            upscaler.overlap = overlap * upscaler.multiple
             whole, tiled = (upscaler.enlarge(picture, upscaler.scale, tile=tile).astype(np.float64) / 257 for tile in (0, side // 2))
             off = np.abs(whole - tiled)
-            print(f"{overlap:4} px{off.max():9.3f}{off.mean():9.5f}", flush=True)
+            print(f"{overlap:16} px{off.max():9.3f}{off.mean():9.5f}", flush=True)
 
 
 def main() -> None:

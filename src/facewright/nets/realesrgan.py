@@ -137,11 +137,16 @@ def prepare(net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype = torch.float32) 
 
 
 class Prepared(nn.Module):
-    """What `prepare` makes. scale, unshuffle: as in RRDBNet. bytes_per_pixel: memory that a large picture takes, per pixel of the input."""
+    """What `prepare` makes. scale, unshuffle: as in RRDBNet.
 
-    def __init__(self, net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype, bytes_per_pixel: float) -> None:
+    bytes_per_pixel: memory that a large picture takes, per pixel of the input. context: how many pixels of the input around a tile make its
+    result that of the whole picture, or as good as that.
+    """
+
+    def __init__(self, net: RRDBNet | SRVGGNetCompact, dtype: torch.dtype, bytes_per_pixel: float, context: int) -> None:
         super().__init__()
-        self.scale, self.unshuffle, self.dtype, self.bytes_per_pixel = net.scale, net.unshuffle, dtype, bytes_per_pixel
+        self.scale, self.unshuffle, self.dtype = net.scale, net.unshuffle, dtype
+        self.bytes_per_pixel, self.context = bytes_per_pixel, context
 
 
 class PreparedRRDBNet(Prepared):
@@ -151,13 +156,18 @@ class PreparedRRDBNet(Prepared):
     body, with the rows beyond them that reach into the strip's result.
     """
 
+    CONTEXT = 16
+    """In pixels of the body. It sees much further, but little of it: with weights that were not learned tiles then differ from the whole
+    by at most 0.005 levels of 255 before rounding (with 8 px by 0.1, with 4 px by 15; the published program's 10 px of the photo are
+    5 px of x2plus' body). `benchmarks/background.py overlap` measures it for any file."""
     STRIP = 32
     REACH = 2  # rows of the body on each side that the convolutions behind it see: 1.25, rounded up
 
     def __init__(self, net: RRDBNet, dtype: torch.dtype) -> None:
         features, grown = net.conv_last.in_channels, cast(RRDB, net.body[0]).rdb1.conv5.in_channels
         # what a concatenation and the block around it hold at once; measured within a fifth of it
-        super().__init__(net, dtype, (8 * features + 2 * (features + grown) * dtype.itemsize) / net.unshuffle**2)
+        bytes_per_pixel = (8 * features + 2 * (features + grown) * dtype.itemsize) / net.unshuffle**2
+        super().__init__(net, dtype, bytes_per_pixel, self.CONTEXT * net.unshuffle)
         self.first = FrozenConv.of(net.conv_first, dtype)
         self.blocks = nn.ModuleList(
             FrozenDense(cast(ResidualDenseBlock, dense), dtype) for block in net.body for dense in cast(RRDB, block).children()
@@ -226,7 +236,9 @@ class PreparedCompact(Prepared):
     """SRVGGNetCompact, channels last."""
 
     def __init__(self, net: SRVGGNetCompact, dtype: torch.dtype) -> None:
-        super().__init__(net, dtype, 3 * cast(nn.Conv2d, net.body[0]).out_channels * dtype.itemsize + 36 * net.scale**2)
+        convs = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
+        # its context is all that it sees: one pixel a convolution
+        super().__init__(net, dtype, 3 * convs[0].out_channels * dtype.itemsize + 36 * net.scale**2, len(convs))
         self.net = channels_last(net.to(dtype)).eval().requires_grad_(False)
 
     @torch.no_grad()

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from facewright.errors import InputError, ModelError, UsageError
 from facewright.nets.realesrgan import Prepared, RRDBNet, SRVGGNetCompact, prepare
@@ -31,10 +31,6 @@ log = logging.getLogger(__name__)
 Pixels = NDArray[Any]
 OnTile = Callable[[int, int], None]
 
-OVERLAP = 16
-"""Context around a tile, in pixels of the network's body, which has half or a quarter of its result's side. With weights that were not
-learned a tiled result then differs from the untiled one by at most 0.005 levels of 255 before rounding (8 px: 0.04, 4 px: 4; the published
-program's 10 px of the photo are 5 px of an x2 network's body). benchmarks/background.py --overlap measures it for any file."""
 SMALLEST_TILE = 32
 LARGEST = {"cpu": (0.3, 2**30), "cuda": (0.5, 2**34), "mps": (0.3, 2**31)}
 """Of the free memory, and at most so many bytes, for one tile."""
@@ -60,17 +56,20 @@ class Upscaler:
     """Enlarges whole photos. Not for use by several threads at once.
 
     precision: "fp32", "bf16", "fp16" or "auto": fp16 on CUDA (bf16's 8 bits of mantissa are too few for a picture), else fp32. A tile that
-    comes out of a shorter type with something that is no number is made again in fp32.
+    comes out of a shorter type with something that is no number is made again in fp32. overlap: context around a tile, in pixels of the
+    photo, see `nets.realesrgan.Prepared.context`.
     """
 
-    def __init__(self, net: nn.Module, *, device: str | torch.device = "cpu", precision: str = "auto", name: str = "this upscaler") -> None:
-        assert isinstance(net, (RRDBNet, SRVGGNetCompact))
+    def __init__(
+        self, net: RRDBNet | SRVGGNetCompact, *, device: str | torch.device = "cpu", precision: str = "auto", name: str = "this upscaler"
+    ) -> None:
         self.device, self.name = pick_device(device), name
         self.dtype = _dtype(precision, self.device)
         self.scale, self.multiple = net.scale, net.unshuffle
-        self._net = net
         self._fast: Prepared = prepare(net, self.dtype).to(self.device)
-        self._exact: Prepared | None = self._fast if self.dtype == torch.float32 else None
+        self.overlap = self._fast.context
+        self._source = None if self.dtype == torch.float32 else net
+        self._exact: Prepared | None = None  # made of the source when the first tile needs it
         self._limit: int | None = None  # the largest tile that went through since memory last ran out
 
     @classmethod
@@ -127,7 +126,7 @@ class Upscaler:
         if published is not None:
             return self._as_published(pixels, size, alpha, published, on_tile)
         steps = [n * self.scale / m for n, m in zip(pixels.shape[1::-1], size, strict=True)]
-        context = OVERLAP * self.multiple + (0 if steps == [1, 1] else max(reach(step, self.scale) for step in steps))
+        context = self.overlap + (0 if steps == [1, 1] else max(reach(step, self.scale) for step in steps))
         rows, columns = (Axis.mirrored(length, context, self.multiple) for length in pixels.shape[:2])
         if tile is None:
             tile = self._affordable(context)
@@ -206,10 +205,9 @@ class Upscaler:
         x = window.permute(2, 0, 1)[None]
         with torch.inference_mode():
             y = self._fast(x)
-            if not _finite(y) and self.dtype != torch.float32:
+            if not _finite(y) and self._source is not None:
                 log.warning("%s gave values that are not numbers in %s; this tile is made again in fp32", self.name, self.dtype)
-                if self._exact is None:
-                    self._exact = prepare(self._net, torch.float32).to(self.device)
+                self._exact = self._exact or prepare(self._source).to(self.device)
                 y = self._exact(x)
             if not _finite(y):
                 raise ModelError(f"cannot enlarge with {self.name}", "it gives values that are not numbers", "get the file again")
@@ -274,7 +272,7 @@ def _finite(y: Tensor) -> bool:
     return bool(y.sum().isfinite()) or bool(y.isfinite().all())
 
 
-def _dtype(precision: Literal["auto", "fp32", "bf16", "fp16"] | str, device: torch.device) -> torch.dtype:
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
     if precision not in PRECISIONS:

@@ -18,7 +18,8 @@ def free_memory(device: torch.device) -> int:
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0] + cached)
     if device.type == "mps":
-        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+        most = getattr(torch.mps, "recommended_max_memory", None)  # since PyTorch 2.5
+        return int(most() - torch.mps.driver_allocated_memory()) if most else UNKNOWN
     return min(_system(), _container())
 
 

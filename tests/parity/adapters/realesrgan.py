@@ -40,7 +40,7 @@ def build(fixture: Fixture) -> nn.Module:
 
 def run_enhance(fixture: Fixture) -> None:
     """RealESRGANer.enhance: pictures are BGR or BGRA there."""
-    net = NETS["RRDBNet"](**fixture.meta["build"]["networks"]["net"]["args"])
+    net = RRDBNet(**fixture.meta["build"]["networks"]["net"]["args"])
     net.load_state_dict({name.removeprefix("net."): value for name, value in fixture.state().items()}, strict=True)
     asked = dict(fixture.call["args_upsampler"])
     scale = asked.pop("scale")

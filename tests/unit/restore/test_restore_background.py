@@ -78,9 +78,20 @@ class TestTiles:
 
     def test_less_overlap_shows(self, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
         """So that the test above can fail."""
-        monkeypatch.setattr(background, "OVERLAP", 1)
+        monkeypatch.setattr(upscaler, "overlap", upscaler.multiple)
         picture = photo(64, 64, depth=np.uint16)
         assert worst(upscaler.enlarge(picture, 2, tile=16), upscaler.enlarge(picture, 2, tile=0)) > 0.5
+
+    def test_a_compact_network_has_all_the_context_that_it_sees(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        torch.manual_seed(0)
+        net, picture = SRVGGNetCompact(num_feat=8, num_conv=3), photo(40, 40, depth=np.uint16)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.mul_(1.5)
+        compact = Upscaler(net)
+        assert worst(compact.enlarge(picture, 4, tile=20), compact.enlarge(picture, 4, tile=0)) <= 1 / 257
+        monkeypatch.setattr(compact, "overlap", compact.overlap - 2)
+        assert worst(compact.enlarge(picture, 4, tile=20), compact.enlarge(picture, 4, tile=0)) > 1 / 257
 
     @given(
         length=st.integers(1, 400),
@@ -237,7 +248,7 @@ class TestMemory:
     def test_tiles_are_halved_where_memory_runs_out(self, error: BaseException) -> None:
         net, picture = network(2), photo(150, 130, depth=np.uint16)
         whole, starving = Upscaler(net).enlarge(picture, 2, tile=0), Upscaler(net)
-        margin = 2 * background.OVERLAP * starving.multiple
+        margin = 2 * starving.overlap
         starving._fast = starved = Starved(starving._fast, (margin + 50) ** 2, error)  # type: ignore[assignment]
         seen: list[tuple[int, int]] = []
         assert worst(starving.enlarge(picture, 2, on_tile=lambda done, total: seen.append((done, total))), whole) < 0.05
