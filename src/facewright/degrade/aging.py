@@ -112,12 +112,12 @@ def creased(image: Image, count: int, unit: float, rng: np.random.Generator) -> 
         wander -= np.interp(along, [along[0], along[-1]], [wander[0], wander[-1]])
         points = middle + along[:, None] * (math.cos(angle), math.sin(angle)) + wander[:, None] * (-math.sin(angle), math.cos(angle))
         line = _line(height, width, points, max(0.8, float(rng.uniform(0.8, 2.0)) * unit))
-        broken = np.clip(line * (0.25 + 1.3 * _clouds(height, width, 0.02, rng)), 0, 1)[..., None]
+        broken = np.clip(line * (0.25 + 1.3 * _clouds(height, width, 0.02, rng)), 0, 1)
         y, x = np.mgrid[:height, :width].astype(np.float32)
         across = (x - float(middle[0])) * -math.sin(angle) + (y - float(middle[1])) * math.cos(angle)
         relief = across / (5 * unit) * np.exp(-np.square(across / (7 * unit)) / 2)
         image = image + (relief * float(rng.uniform(-0.09, 0.09)))[..., None]
-        image = image * (1 - 0.9 * broken) + PAPER * 0.9 * broken
+        image = _over(image, np.asarray(0.9 * broken, np.float32), PAPER)
     return np.asarray(image, np.float32)
 
 
@@ -125,6 +125,7 @@ def scratched(image: Image, count: int, unit: float, rng: np.random.Generator) -
     """Scratches that took emulsion away (light) or dirt in (dark), breaking off and setting in again; most run one way."""
     height, width = image.shape[:2]
     way = float(rng.normal(math.pi / 2, 0.12))
+    bare, dirty = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     for _ in range(count):
         angle = float(rng.normal(way, 0.06)) if rng.random() < 0.65 else float(rng.uniform(0, math.pi))
         length = float(rng.uniform(0.08, 0.9)) * height
@@ -134,10 +135,9 @@ def scratched(image: Image, count: int, unit: float, rng: np.random.Generator) -
         points = start + along[:, None] * (math.cos(angle), math.sin(angle)) + bend[:, None] * (-math.sin(angle), math.cos(angle))
         line = _line(height, width, points, float(np.clip(rng.gamma(2.0, 0.45), 0.35, 3)) * unit)
         broken = np.clip(1.6 * _clouds(height, width, 0.05, rng) - float(rng.uniform(0, 0.5)), 0, 1)
-        light = rng.random() < 0.8
-        mask = (line * broken * float(rng.uniform(0.35, 0.95)))[..., None]
-        image = image * (1 - mask) + (PAPER if light else np.float32(0.12)) * mask
-    return np.asarray(image, np.float32)
+        layer = bare if rng.random() < 0.8 else dirty
+        np.maximum(layer, line * broken * float(rng.uniform(0.35, 0.95)), out=layer)
+    return _over(_over(image, dirty, np.full(3, 0.12, np.float32)), bare, PAPER) if count else image
 
 
 def dusted(image: Image, count: int, unit: float, rng: np.random.Generator) -> Image:
@@ -155,11 +155,15 @@ def dusted(image: Image, count: int, unit: float, rng: np.random.Generator) -> I
             np.maximum(layer, _line(height, width, points, 0.55 * unit) * float(rng.uniform(0.4, 0.85)), out=layer)
         else:
             _dab(layer, place, float(np.clip(rng.gamma(1.6, 0.45), 0.3, 3)) * unit, float(rng.uniform(0.3, 0.95)), hard=True)
-    image = image * (1 - dark[..., None] * 0.8)
-    return np.asarray(image * (1 - white[..., None]) + PAPER * white[..., None], np.float32)
+    return _over(_over(image, dark * 0.8, np.zeros(3, np.float32)), white, PAPER)
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def _over(image: Image, mask: Mask, colour: NDArray[np.float32]) -> Image:
+    """A colour laid on where the mask is 1."""
+    return np.asarray(image + mask[..., None] * (colour - image), np.float32)
 
 
 def _clouds(height: int, width: int, size: float, rng: np.random.Generator) -> Mask:

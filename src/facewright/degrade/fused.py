@@ -2,6 +2,7 @@
 
 A kernel is a sum of few separable ones: its singular vectors, one pair for an upright Gaussian, some for a slanted one. Each direction's
 taps and the two weights of the bilinear shrink make one banded matrix, so that a picture becomes height' x width' by two products.
+The products are small: where many threads damage pictures at once, OPENBLAS_NUM_THREADS=1 keeps NumPy from starting threads of its own.
 """
 
 from __future__ import annotations

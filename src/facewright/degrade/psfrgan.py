@@ -68,7 +68,7 @@ class Psfrgan(Degradation):
             average=sides(self.average),
             median=sides(self.median),
             motion=sides(self.motion),
-            side=self.side if size == self.size else (max(2, sides(self.side)[0]), max(2, sides(self.side)[1])),
+            side=sides(self.side),
         )
 
     def draw(self, rng: np.random.Generator) -> PsfrganDraws:
