@@ -33,9 +33,9 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def advance(self) -> None:
+    def advance(self, count: int = 1) -> None:
         if self.bar is not None:
-            self.bar.advance(self.item)
+            self.bar.advance(self.item, count)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:

@@ -28,7 +28,7 @@ class Folders:
     A picture that cannot be read, or whose sizes differ, is a failure of that picture.
     """
 
-    conditions = (GIVEN,)
+    conditions: tuple[str, ...] = (GIVEN,)
     own_truth: frozenset[str] = frozenset()
 
     def __init__(self, restored: Mapping[str, Path], truth: Path | None) -> None:

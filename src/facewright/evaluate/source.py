@@ -57,7 +57,7 @@ class Source(Protocol):
     """
 
     name: str
-    cases: Sequence[Case]
+    cases: list[Case]
     failures: list[Failure]
     conditions: tuple[str, ...]
     methods: dict[str, str]
