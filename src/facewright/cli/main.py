@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from facewright import __version__
-from facewright.cli import dataset, degrade, doctor, export, models, restore, train
+from facewright.cli import dataset, degrade, doctor, evaluate, export, models, restore, train
 from facewright.errors import INTERRUPTED, FacewrightError, UsageError
 
 # Click's ClickException, of the click that typer uses: newer ones carry their own.
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(restore.restore)
 app.command()(train.train)
+app.command(cls=evaluate.Listing)(evaluate.evaluate)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.command()(export.export)
