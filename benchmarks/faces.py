@@ -179,7 +179,7 @@ def step_retinaface(photo: np.ndarray, points: list[np.ndarray], *, backbone: st
     import torch
 
     from facewright.faces.boxes import suppress
-    from facewright.faces.detect import working_copy
+    from facewright.faces.copies import working_copy
     from facewright.faces.retinaface import RetinafaceDetector, find_published, look
     from facewright.nets.retinaface import RetinaFace
 

@@ -57,8 +57,8 @@ def degrade(
     degradation = named(preset)
     tasks = plan(photos, output, recursive)
 
-    from facewright.cli.main import tell
     from facewright.cli.progress import Progress
+    from facewright.cli.telling import tell
 
     failures: list[FacewrightError] = []
     with Progress(len(tasks), "degrading", silent=quiet or as_json) as progress:

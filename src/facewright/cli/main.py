@@ -13,6 +13,7 @@ import typer
 
 from facewright import __version__
 from facewright.cli import dataset, degrade, doctor, evaluate, export, models, restore, train
+from facewright.cli.telling import tell
 from facewright.errors import INTERRUPTED, FacewrightError, UsageError
 
 # Click's ClickException, of the click that typer uses: newer ones carry their own.
@@ -68,13 +69,6 @@ def main() -> None:
             traceback.print_exc()
         code = _told(error)
     sys.exit(code)
-
-
-def tell(error: FacewrightError) -> None:
-    """The error as a person reads it, on stderr."""
-    print(f"facewright: {error}", file=sys.stderr)
-    if error.what_to_do:
-        print(f"            {error.what_to_do}", file=sys.stderr)
 
 
 def _told(error: BaseException) -> int:

@@ -131,7 +131,7 @@ def restore(
         with progress.waiting(f"loading {settings.model}"):
             return Restorer(settings)
 
-    from facewright.cli.main import tell
+    from facewright.cli.telling import tell
 
     def on_done(outcome: Outcome) -> None:
         progress.advance()

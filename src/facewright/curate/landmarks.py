@@ -15,7 +15,8 @@ from facewright.data.landmarks import encode_landmarks
 from facewright.data.picture import Picture, Pixels
 from facewright.errors import InputError
 from facewright.faces import TEMPLATE
-from facewright.faces.detect import Detector, MtcnnDetector
+from facewright.faces.detect import Detector
+from facewright.faces.mtcnn import MtcnnDetector
 from facewright.media import write_atomically
 
 Points = NDArray[np.float64]

@@ -12,8 +12,9 @@ from facewright.faces.paste import paste
 from facewright.faces.select import select
 
 if TYPE_CHECKING:
-    from facewright.faces.detect import Detector, MtcnnDetector, load_detector
+    from facewright.faces.detect import Detector, load_detector
     from facewright.faces.identity import Identity
+    from facewright.faces.mtcnn import MtcnnDetector
     from facewright.faces.parse import FaceParser
     from facewright.faces.retinaface import RetinafaceDetector
 
@@ -43,7 +44,7 @@ _HOME = {
     "Detector": "detect",
     "FaceParser": "parse",
     "Identity": "identity",
-    "MtcnnDetector": "detect",
+    "MtcnnDetector": "mtcnn",
     "RetinafaceDetector": "retinaface",
     "load_detector": "detect",
 }

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from facewright.faces.boxes import Floats, suppress
-from facewright.faces.detect import on_photo, without_duplicates, working_copy
+from facewright.faces.copies import on_photo, without_duplicates, working_copy
 from facewright.faces.face import Face
 from facewright.faces.turns import Copy, Photo, in_quarter_turns
 from facewright.nets.retinaface import SIDES, RetinaFace, decode_boxes, decode_landmarks, prepare, priors

@@ -11,8 +11,10 @@ from skimage.data import astronaut
 from facewright.errors import UsageError
 from facewright.faces.boxes import pyramid, suppress
 from facewright.faces.cascade import Cascade
-from facewright.faces.detect import MtcnnDetector, load_detector, without_duplicates, working_copy
+from facewright.faces.copies import without_duplicates, working_copy
+from facewright.faces.detect import load_detector
 from facewright.faces.face import Face
+from facewright.faces.mtcnn import MtcnnDetector
 from facewright.faces.summed import Summed
 from facewright.faces.turns import turned_back
 
