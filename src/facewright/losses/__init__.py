@@ -1,6 +1,7 @@
 """What training minimises."""
 
 from facewright.losses.adversarial import discriminator_logistic, gan_loss, generator_nonsaturating
+from facewright.losses.codebook import adaptive_weight, code_cross_entropy, code_feature_loss, mean_distance, perplexity
 from facewright.losses.components import component_style_loss
 from facewright.losses.embedding import EmbeddingLoss
 from facewright.losses.identity import ArcFaceIdentityLoss
@@ -12,7 +13,10 @@ __all__ = [
     "ArcFaceIdentityLoss",
     "EmbeddingLoss",
     "PerceptualLoss",
+    "adaptive_weight",
     "charbonnier",
+    "code_cross_entropy",
+    "code_feature_loss",
     "component_style_loss",
     "discriminator_logistic",
     "gan_loss",
@@ -20,9 +24,11 @@ __all__ = [
     "gram",
     "grid_l1",
     "l1",
+    "mean_distance",
     "mse",
     "path_length_penalty",
     "path_lengths",
+    "perplexity",
     "pyramid_l1",
     "r1_penalty",
 ]

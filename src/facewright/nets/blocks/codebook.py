@@ -1,11 +1,13 @@
-"""A learned codebook: each feature vector becomes its nearest code.
+"""A learned codebook: each feature vector becomes its nearest code, or one that is drawn.
 
 van den Oord, Vinyals, Kavukcuoglu, "Neural Discrete Representation Learning", NeurIPS 2017, arXiv:1711.00937.
+Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, arXiv:1611.01144.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -40,3 +42,34 @@ class NearestCode(nn.Module):
         """numbers: N x H x W. Their codes, N x C x H x W."""
         codes: Tensor = self.embedding(numbers)
         return codes.permute(0, 3, 1, 2).contiguous()
+
+
+class GumbelCode(nn.Module):
+    """K codes of C numbers, chosen at random: the more likely, the higher z's score for them.
+
+    inputs: channels of z. straight_through: while training, too, each place gets one code and not a mixture; otherwise it always does.
+    kl_weight: of the loss that keeps all codes in use. temperature: of the mixture; the lower, the nearer it is to one code.
+    """
+
+    def __init__(
+        self, codes: int, inputs: int, channels: int, *, straight_through: bool = False, kl_weight: float = 5e-4, temperature: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.straight_through, self.kl_weight, self.temperature = straight_through, kl_weight, temperature
+        self.proj = nn.Conv2d(inputs, codes, 1)
+        self.embed = nn.Embedding(codes, channels)
+
+    def forward(self, z: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """z: N x inputs x H x W. noise: of the Gumbel distribution, N x K x H x W; drawn where there is none, also outside of training, as
+        published; zeros take the likeliest codes. Returns the codes N x C x H x W, the divergence of the scores from all codes being
+        equally likely, weighted, and the codes' numbers, N x H x W."""
+        scores: Tensor = self.proj(z)
+        noise = -torch.empty_like(scores).exponential_().log() if noise is None else noise
+        share = ((scores + noise) / self.temperature).softmax(dim=1)
+        numbers = share.argmax(dim=1)
+        if self.straight_through or not self.training:
+            one = F.one_hot(numbers, share.shape[1]).movedim(-1, 1).to(share)
+            share = one + (share - share.detach())
+        likely = scores.softmax(dim=1)
+        divergence = (likely * (likely * share.shape[1] + 1e-10).log()).sum(dim=1).mean()
+        return torch.einsum("nkhw,kc->nchw", share, self.embed.weight), self.kl_weight * divergence, numbers
