@@ -136,9 +136,8 @@ class Fusion(nn.Module):
     def forward(self, enc: Tensor, dec: Tensor, w: float | Tensor) -> Tensor:
         """enc, dec: N x C x H x W; w: a number, or N of them."""
         seen = self.encode_enc(torch.cat([enc, dec], dim=1))
-        if isinstance(w, Tensor):
-            w = w.reshape(-1, 1, 1, 1).to(dec)
-        return dec + w * (dec * self.scale(seen) + self.shift(seen))
+        change: Tensor = dec * self.scale(seen) + self.shift(seen)
+        return dec + (w.reshape(-1, 1, 1, 1).to(dec) if isinstance(w, Tensor) else w) * change
 
 
 def adaptive_instance_norm(content: Tensor, style: Tensor) -> Tensor:
