@@ -71,9 +71,9 @@ class MsSsimRule:
 
 @dataclass(frozen=True)
 class NiqeRule:
-    """channel: "y" and "yiq" as `Channel`. crop: pixels left out along each border. guarded: as pyiqa computes deviations."""
+    """channel: "y" and "yiq" as `Channel`, "gray" as OpenCV. crop: pixels left out along each border. guarded: pyiqa's arithmetic."""
 
-    channel: Literal["y", "yiq"] = "y"
+    channel: Literal["y", "yiq", "gray"] = "y"
     crop: int = 0
     guarded: bool = False
 
@@ -201,8 +201,9 @@ def convention(name: str | Convention) -> Convention:
 def changed(rule: Any, **options: Any) -> Any:
     """The rule with those options that are not None. Raises UsageError for an unknown luma or a crop below 0."""
     rule = replace(rule, **{name: value for name, value in options.items() if value is not None})
-    if rule.channel not in ("rgb", "y", "yiq"):
-        raise UsageError(f"there is no channel {rule.channel!r}", what_to_do="use one of: rgb, y, yiq")
+    channels = ("y", "yiq", "gray") if isinstance(rule, NiqeRule) else ("rgb", "y", "yiq")
+    if rule.channel not in channels:
+        raise UsageError(f"there is no channel {rule.channel!r}", what_to_do=f"use one of: {', '.join(channels)}")
     if getattr(rule, "crop", 0) < 0:
         raise UsageError(f"cannot leave out {rule.crop} pixels along each border", what_to_do="use 0 or more")
     return rule
