@@ -1,9 +1,11 @@
-"""Where the judge's limits come from: identity drift and sharpness of restored validation faces, by strength of damage.
+"""How far the judges can be trusted: three measurements on faces that nobody trained on.
 
-    python benchmarks/judge.py
+    python benchmarks/judge.py limits        where the limits of `restore.judge` come from
+    python benchmarks/judge.py separation    how well identity[dlib] tells people apart
+    python benchmarks/judge.py ordering      whether kid[dlib] and fid[dlib] order damage as people do
 
-Prints, for each damage: percentiles of the identity distance between the damaged and the restored face (what a user sees), how often a
-warning is raised, how often the restored face really is further from the truth than the judge's limit, and which faces the rule
+limits prints, for each damage: percentiles of the identity distance between the damaged and the restored face (what a user sees), how
+often a warning is raised, how often the restored face really is further from the truth than the judge's limit, and which faces the rule
 "already sharper" would leave alone.
 """
 
@@ -14,10 +16,15 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from facewright.data import AlignedFaces, read_manifest
-from facewright.degrade import preset
-from facewright.faces.identity import SAME_PERSON
+from facewright.data import AlignedFaces, FaceRow, read_manifest
+from facewright.degrade import preset, steps
+from facewright.evaluate.distances import gaussian_distance, kernel_distance
+from facewright.evaluate.ordering import ordering
+from facewright.evaluate.separation import embedded, separation
+from facewright.evaluate.source import Image
+from facewright.faces.identity import SAME_PERSON, Identity
 from facewright.media import Origin, Photo
 from facewright.restore import Restorer, judge
 
@@ -25,35 +32,80 @@ from facewright.restore import Restorer, judge
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).resolve().parent.parent
+    parser.add_argument("what", choices=("limits", "separation", "ordering"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FACEWRIGHT_DATA", here.parent / "shared" / "data")) / "faces")
+    parser.add_argument("--split", default="val", choices=("val", "test", "fair"))
     parser.add_argument("--model", default="gfpgan-mini")
-    parser.add_argument("--limit", type=int, default=96)
+    parser.add_argument("--limit", type=int, help="this many faces, evenly spread [limits: 96]")
     arguments = parser.parse_args()
 
-    rows = read_manifest(arguments.data, lambda row: row.split == "val" and row.stored_width >= 256)
-    rows = rows[:: max(1, len(rows) // arguments.limit)]
+    rows = read_manifest(arguments.data, lambda row: row.split == arguments.split and row.stored_width >= 256)
+    limit = arguments.limit or (96 if arguments.what == "limits" else None)
+    rows = rows[:: max(1, len(rows) // limit)][:limit] if limit else rows
     faces = AlignedFaces(rows, 256)
-    rows, truth = faces.rows, faces.stacked().astype(np.float32) / np.float32(255)
-    restorer = Restorer(model=arguments.model, aligned=True)
-    print(f"{len(rows)} validation faces\n")
+    print(f"{len(faces)} faces of {len({row.person for row in faces.rows})} people, split {arguments.split}\n")
+    {"limits": limits, "separation": apart, "ordering": ordered}[arguments.what](faces.stacked(), list(faces.rows), arguments.model)
+
+
+def limits(pictures: NDArray[np.uint8], rows: list[FaceRow], model: str) -> None:
+    truth = pictures.astype(np.float32) / np.float32(255)
+    restorer = Restorer(model=model, aligned=True)
     print("| damage | drift 50 % | 90 % | 95 % | 99 % | warned | truly beyond the limit | left alone as sharper |\n|" + "---|" * 8)
     for level in ("none", "light", "medium", "heavy"):
-        drift, apart, left = [], [], 0
+        drift, beyond, left = [], [], 0
         for index, clean in enumerate(truth):
             damaged = clean if level == "none" else preset(level).scaled(256)(clean, np.random.default_rng([7, index]))[0]
-            job = restorer.prepare(Photo(np.rint(damaged * 255).astype(np.uint8), None, Origin()))
+            job = restorer.prepare(Photo(steps.eight_bits(damaged), None, Origin()))
             restorer.run([job])
             face = job.faces[0]
             left += face.action == "left alone"
             assert face.crop is not None and face.restored is not None
             drift.append(restorer.distance(face.crop, face.restored))
-            apart.append(restorer.distance(clean, face.restored))
+            beyond.append(restorer.distance(clean, face.restored))
         shown = [f"{np.percentile(drift, part):.3f}" for part in (50, 90, 95, 99)]
         warned = f"{np.mean(np.array(drift) >= judge.IDENTITY_WARNING):.0%}"
         print(
-            f"| {level} | " + " | ".join(shown) + f" | {warned} | {np.mean(np.array(apart) >= SAME_PERSON):.0%} | {left} of {len(truth)} |",
+            f"| {level} | "
+            + " | ".join(shown)
+            + f" | {warned} | {np.mean(np.array(beyond) >= SAME_PERSON):.0%} | {left} of {len(truth)} |",
             flush=True,
         )
+
+
+def apart(pictures: NDArray[np.uint8], rows: list[FaceRow], model: str) -> None:
+    found = separation(embedded(pictures, Identity.load()), [row.person for row in rows])
+    error, threshold = found.equal_error
+    print("| | same person | different people |\n|---|---|---|")
+    print(f"| pairs | {len(found.same):,} | {len(found.different):,} |")
+    for part in (0, 5, 50, 95, 100):
+        name = {0: "closest", 50: "median", 100: "furthest"}.get(part, f"{part} % lie closer than")
+        print(f"| {name} | {np.percentile(found.same, part):.3f} | {np.percentile(found.different, part):.3f} |")
+    print(
+        f"\narea under the ROC {found.auc:.5f}; equal error rate {error:.2%} at {threshold:.3f}; overlap {found.overlap:.2%} of all pairs"
+    )
+    refused, taken = found.refused(SAME_PERSON), found.taken(SAME_PERSON)
+    print(f"at {SAME_PERSON:g}, dlib's own limit: {refused:.1%} of the same are refused, {taken:.2%} of the different are taken")
+    print("\n| false acceptances | " + " | ".join(f"{rate:.1%}" for rate, _ in found.roc()) + " |\n|---|" + "---|" * len(found.roc()))
+    print("| true acceptances | " + " | ".join(f"{rate:.1%}" for _, rate in found.roc()) + " |")
+
+
+def ordered(pictures: NDArray[np.uint8], rows: list[FaceRow], model: str) -> None:
+    identity = Identity.load()
+    names = [row.name for row in rows]
+
+    def vectors(images: list[Image]) -> NDArray[np.float32]:
+        return embedded(np.stack([steps.eight_bits(image) for image in images]), identity)
+
+    metrics = {
+        "kid[dlib]": lambda x, y: 1000 * kernel_distance(lambda: zip(names, x, strict=True), lambda: zip(names, y, strict=True))[0],
+        "fid[dlib]": lambda x, y: gaussian_distance(lambda: zip(names, x, strict=True), lambda: zip(names, y, strict=True))[0],
+    }
+    print("| damage | metric | strengths | numbers | rises |\n|---|---|---|---|---|")
+    for order in ordering(pictures, names, vectors, metrics):
+        digits = 1 if order.metric.startswith("kid") else 4
+        told = ", ".join(f"{number:.{digits}f}" for number in order.numbers)
+        strengths = ", ".join(f"{each:g}" for each in order.strengths)
+        print(f"| {order.kind} | {order.metric} | {strengths} | {told} | {'yes' if order.rises else 'NO'} |")
 
 
 if __name__ == "__main__":

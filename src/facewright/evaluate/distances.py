@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewright.metrics import lbp
+from facewright.metrics import Statistics, frechet_distance, lbp
 from facewright.metrics.moments import Moments
 
 Vectors = Iterable[tuple[str, NDArray[Any]]]
@@ -58,11 +58,11 @@ def kernel_distance(restored: Reader, truth: Reader) -> Spread:
     return _jackknife(mean(parts >= 0), [mean(parts != fold) for fold in range(FOLDS)])
 
 
-def frechet_distance(restored: Reader, truth: Reader) -> Spread:
+def gaussian_distance(restored: Reader, truth: Reader) -> Spread:
     """The Fréchet distance of two Gaussians fitted to the sets (Heusel et al., NeurIPS 2017). Interval: jackknife over FOLDS parts."""
     x, y = _moments(restored), _moments(truth)
-    without = [_frechet(_joined(x, fold), _joined(y, fold)) for fold in range(FOLDS)]
-    return _jackknife(_frechet(_joined(x), _joined(y)), without)
+    without = [frechet_distance(_joined(x, fold), _joined(y, fold)) for fold in range(FOLDS)]
+    return _jackknife(frechet_distance(_joined(x), _joined(y)), without)
 
 
 def recognised(restored: Reader, truth: Reader) -> dict[str, float]:
@@ -83,13 +83,6 @@ def recognised(restored: Reader, truth: Reader) -> dict[str, float]:
             others[held.index(name)] = np.inf
         found[name] = float(mine <= others.min())
     return found
-
-
-WHOLE: dict[str, Whole] = {
-    "rank1[lbp]": Whole(each=recognised),
-    "kid[dlib]": Whole(value=kernel_distance),
-    "fid[dlib]": Whole(value=frechet_distance),
-}
 
 
 def _sampled(reader: Reader) -> NDArray[np.float64]:
@@ -121,20 +114,12 @@ def _moments(reader: Reader) -> list[Moments]:
     return parts
 
 
-def _joined(parts: list[Moments], without: int | None = None) -> Moments:
+def _joined(parts: list[Moments], without: int | None = None) -> Statistics:
     whole = Moments()
     for index, part in enumerate(parts):
         if index != without:
             whole.merge(part)
-    return whole
-
-
-def _frechet(x: Moments, y: Moments) -> float:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)); the trace of the root by the eigenvalues of S1^(1/2) S2 S1^(1/2)."""
-    values, vectors = torch.linalg.eigh(x.covariance)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    crossed = torch.linalg.eigvalsh(root @ y.covariance @ root).clamp(min=0).sqrt().sum()
-    return float((x.mean - y.mean).square().sum() + x.covariance.trace() + y.covariance.trace() - 2 * crossed)
+    return Statistics(whole.mean, whole.covariance, whole.count)
 
 
 def _jackknife(value: float, without: list[float]) -> Spread:

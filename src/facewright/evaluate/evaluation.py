@@ -124,7 +124,7 @@ class Evaluation:
             journal = stack.enter_context(Journal(folder, source.facts | {"convention": choices.convention}))
             failures = score(source, panel, journal, pick_device(choices.device), batch=choices.batch, advance=advance)
             groups = choices.groups or (suite(choices.suite).groups if choices.suite else ())
-            results = summarise(source, panel.metrics, journal, failures, groups=groups, seed=choices.seed)
+            results = summarise(source, panel, journal, failures, groups=groups, seed=choices.seed)
         if not results.cases:
             first = results.failures[0]
             raise InputError(f"not one of {len(results.failures)} pictures could be measured", f"{first.name}: {first.why}")

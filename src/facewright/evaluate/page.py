@@ -137,15 +137,12 @@ def _glance(results: Results, colours: Mapping[str, int]) -> _Section:
             if best is None:
                 cells.append("<td class=none>–</td>")
                 continue
-            equal = len(table.alike[metric.name]) - 1
-            doubt = f'<small title="not told apart from {escape(", ".join(sorted(table.alike[metric.name] - {best})))}">± {equal}</small>'
-            cells.append(f"<td>{_chip(best, colours)}{doubt if equal else ''}</td>")
+            alike = [method for method in colours if method in table.alike[metric.name] and method != best]
+            cells.append(f"<td>{''.join(_dot(method, colours) for method in [best, *alike])}</td>")
         rows.append(f'<tr><th scope=row><a href="#c{number}">{escape(table.condition)}</a></th>{"".join(cells)}</tr>')
-    words = (
-        "The best method for each damage and each judge. “± 2” says that two other methods are not told apart from it: the difference "
-        "could be chance."
-    )
-    return _section("glance", "At a glance", _table("glance", heads, rows), words)
+    words = "The best method for each damage and each judge. Small dots are methods not told apart from it: the difference could be chance."
+    keys = "".join(f"<li>{_chip(method, colours)}</li>" for method in colours)
+    return _section("glance", "At a glance", f'<ul class="keys">{keys}</ul>{_table("glance", heads, rows)}', words)
 
 
 def _condition(number: int, table: Table, results: Results, source: Source, colours: Mapping[str, int]) -> _Section:
@@ -162,8 +159,7 @@ def _condition(number: int, table: Table, results: Results, source: Source, colo
         if picture and len(table.numbers) > 1:
             drawn.append(f"<figure><figcaption>{_name(metric)}<span>better →</span></figcaption>{picture}</figure>")
     if drawn:
-        keys = "".join(f"<li>{_chip(method, colours)}</li>" for method in table.numbers)
-        body += f'<div class="strips"><ul class="keys" aria-hidden="true">{keys}</ul><div class="grid">{"".join(drawn)}</div></div>'
+        body += f'<div class="strips"><div class="grid">{"".join(drawn)}</div></div>'
     body += _pairs(table, results)
     return _section(f"c{number}", table.condition, body)
 
@@ -278,7 +274,8 @@ def _cases(strips: Iterable[Strip]) -> _Section:
                 parts.append("</div>")
             if before is None or before[0] != strip.condition:
                 parts.append(f"<h3>{escape(strip.condition)}</h3>")
-            parts.append(f'<p class="which">{"worst" if strip.worst else "best"}</p><div class="cases">')
+            which = "worst" if strip.worst else "best"
+            parts.append(f'<p class="which">{which}</p><div class="cases" style="--n: {len(strip.pictures)}">')
             before = strip.condition, strip.worst
         cells = "".join(
             f"<figure>{_image(pixels, f'{strip.name}, {method}')}<figcaption>{escape(method)}"
@@ -339,7 +336,7 @@ def _published(results: Results, told: Told) -> _Section:
 def _measured(results: Results, told: Told) -> _Section:
     items = "".join(
         f"<dt>{escape(metric.label)} {metric.arrow}</dt><dd>{escape(metric.words)}"
-        f"{' * Close to a loss that trained our models: it flatters them.' if metric.flatters else ''}</dd>"
+        f"{'. * Close to a loss that trained our models, which it flatters' if metric.flatters else ''}</dd>"
         for metric in results.metrics
     )
     left_out = "".join(f"<li><b>{escape(name)}</b>: {escape(why)}</li>" for name, why in told.left_out.items())
@@ -366,11 +363,17 @@ def _colours(source: Source) -> dict[str, int]:
     """Models take the strong colours 0 to 7, rivals the quiet ones from 8."""
     models = [method for method in source.methods if method in source.models]
     others = [method for method in source.methods if method not in source.models]
-    return {name: index % 8 for index, name in enumerate(models)} | {name: 8 + index % 5 for index, name in enumerate(others)}
+    found = {name: index % 8 for index, name in enumerate(models)} | {name: 8 + index % 5 for index, name in enumerate(others)}
+    return {name: found[name] for name in source.methods}
 
 
 def _chip(method: str, colours: Mapping[str, int]) -> str:
-    return f'<span class="chip"><i class="b{colours.get(method, 8)}"></i>{escape(method)}</span>'
+    return f'<span class="chip">{_dot(method, colours)}{escape(method)}</span>'
+
+
+def _dot(method: str, colours: Mapping[str, int]) -> str:
+    """The method's colour, and its number for those who cannot tell colours apart."""
+    return f'<i class="dot b{colours[method]}" title="{escape(method)}">{list(colours).index(method) + 1}</i>'
 
 
 def _name(metric: Metric) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from facewright.evaluate import statistics
 from facewright.evaluate.catalogue import Metric
-from facewright.evaluate.distances import WHOLE, Reader
+from facewright.evaluate.distances import Reader
 from facewright.evaluate.journal import Journal
+from facewright.evaluate.judges import Panel
 from facewright.evaluate.scoring import TRUTH
 from facewright.evaluate.source import Case, Failure, Source
 from facewright.evaluate.statistics import Interval, Values
@@ -63,30 +64,38 @@ class Results:
 
 
 def summarise(
-    source: Source, metrics: Sequence[Metric], journal: Journal, failures: Sequence[Failure], *, groups: Iterable[str] = (), seed: int
+    source: Source, panel: Panel, journal: Journal, failures: Sequence[Failure], *, groups: Iterable[str] = (), seed: int
 ) -> Results:
-    """metrics: as asked for; those of sets that are too small for them are left out with a note."""
+    """Metrics of the panel that sets are too small for are left out with a note."""
     failed = {failure.name for failure in failures}
     cases = [case for case in source.cases if case.name not in failed]
     place = {case.name: index for index, case in enumerate(cases)}
     notes: list[str] = []
     kept = []
-    for metric in metrics:
+    for metric in panel.metrics:
         if metric.whole and len(cases) < metric.least:
             notes.append(f"{metric.name} is left out: it needs {metric.least} pictures, {len(cases)} are there")
         else:
             kept.append(metric)
     scores = {
-        condition: {method: _scores(journal, kept, condition, method, place, source) for method in source.methods}
+        condition: {method: _scores(journal, panel, kept, condition, method, place, source) for method in source.methods}
         for condition in source.conditions
     }
     people = [case.person for case in cases]
-    tables = [_table(journal, source, kept, condition, scores[condition], cases, seed) for condition in source.conditions]
+    tables = [_table(journal, source, panel, kept, condition, scores[condition], cases, seed) for condition in source.conditions]
     rows = [row for column in groups for row in _grouped(column, cases, kept, scores)]
     return Results(cases, tuple(kept), tables, rows, scores, list(failures), notes, len(set(people)))
 
 
-def _scores(journal: Journal, metrics: Sequence[Metric], condition: str, method: str, place: Mapping[str, int], source: Source) -> Scores:
+def _scores(
+    journal: Journal,
+    panel: Panel,
+    metrics: Sequence[Metric],
+    condition: str,
+    method: str,
+    place: Mapping[str, int],
+    source: Source,
+) -> Scores:
     values = {metric.name: np.full(len(place), np.nan) for metric in metrics if not metric.whole}
     for name, _, numbers in journal.numbers(condition, method):
         if name in place:
@@ -94,7 +103,7 @@ def _scores(journal: Journal, metrics: Sequence[Metric], condition: str, method:
                 values[key][place[name]] = numbers.get(key, np.nan)
     # what is said of a set may still have a number for each picture
     for metric in metrics:
-        each = WHOLE[metric.name].each if metric.whole else None
+        each = panel.of_sets(metric).each if metric.whole else None
         if each is not None:
             values[metric.name] = np.full(len(place), np.nan)
             for name, value in each(*_readers(journal, source, metric, condition, method, place)).items():
@@ -116,6 +125,7 @@ def _readers(
 def _table(
     journal: Journal,
     source: Source,
+    panel: Panel,
     metrics: Sequence[Metric],
     condition: str,
     scores: dict[str, Scores],
@@ -130,7 +140,7 @@ def _table(
             if metric.name in each:
                 row[metric.name] = interval_of(metric, each[metric.name], people, seed)
             else:
-                value = WHOLE[metric.name].value
+                value = panel.of_sets(metric).value
                 assert value is not None
                 row[metric.name] = Interval(*value(*_readers(journal, source, metric, condition, method, there)), len(people))
         table.numbers[method] = row

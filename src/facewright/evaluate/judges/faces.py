@@ -5,6 +5,7 @@ dlib's embedding is close to a loss that trains our models; no loss saw the othe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facewright.evaluate.distances import Whole, gaussian_distance, kernel_distance, recognised
 from facewright.evaluate.judges.judge import Values
 from facewright.faces.align import TEMPLATE, TEMPLATE_SIZE
 from facewright.faces.identity import Identity
@@ -32,6 +34,7 @@ class Dlib:
     """`identity[dlib]`, `layers[dlib]`, and the vectors of `kid[dlib]` and `fid[dlib]`."""
 
     LAYERS = (2, 6, 9)
+    whole: Mapping[str, Whole] = {"kid[dlib]": Whole(value=kernel_distance), "fid[dlib]": Whole(value=gaussian_distance)}
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -66,6 +69,7 @@ class Onet:
     """`landmarks[onet]`, `features[onet]`: of one fixed window round the template's face, framed as the cascade frames a frontal face."""
 
     LEFT, TOP, SIDE = 112, 130, 290  # of 512
+    whole: Mapping[str, Whole] = {}
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -96,6 +100,8 @@ class Onet:
 
 class Lbp:
     """The vectors of `rank1[lbp]`, as counts of a cell's 256 places."""
+
+    whole: Mapping[str, Whole] = {"rank1[lbp]": Whole(each=recognised)}
 
     def look(self, pictures: Tensor) -> NDArray[np.uint16]:
         levels = (pictures * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

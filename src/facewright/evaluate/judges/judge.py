@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facewright.evaluate.distances import Whole
+
 Values = NDArray[np.float64]
 
 
 class Judge(Protocol):
-    """Looks at batches: N x 3 x H x W in [0, 1], all of one size."""
+    """Looks at batches: N x 3 x H x W in [0, 1], all of one size. whole: by the metric's name, what it says of sets from their vectors."""
+
+    whole: Mapping[str, Whole]
 
     def look(self, pictures: Tensor) -> Any:
         """What it remembers of them, to be compared."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facewright.errors import ModelError
 from facewright.evaluate.catalogue import Metric
+from facewright.evaluate.distances import Whole
 from facewright.evaluate.judges.judge import Judge, Values
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,29 @@ def _lbp(metrics: Sequence[Metric], convention: str, device: torch.device) -> Ju
     return Lbp()
 
 
+def _niqe_faces(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+    from facewright.evaluate.judges.field import open_niqe_faces
+
+    return open_niqe_faces(convention, device)
+
+
+def _not_yet(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+    raise ModelError("its judge is not there", "", "")
+
+
 Opener = Callable[[Sequence[Metric], str, torch.device], Judge]
-JUDGES: dict[str, Opener] = {"pixels": _pixels, "dlib": _dlib, "onet": _onet, "lbp": _lbp}
+JUDGES: dict[str, Opener] = {
+    "pixels": _pixels,
+    "dlib": _dlib,
+    "onet": _onet,
+    "lbp": _lbp,
+    "niqe-faces": _niqe_faces,
+    "niqe-published": _not_yet,
+    "lpips-vgg": _not_yet,
+    "lpips-alex": _not_yet,
+    "lpips-squeeze": _not_yet,
+    "arcface": _not_yet,
+}
 
 
 @dataclass
@@ -64,6 +86,10 @@ class Panel:
     def whole(self) -> tuple[Metric, ...]:
         """One number a set."""
         return tuple(metric for metric in self.metrics if metric.whole)
+
+    def of_sets(self, metric: Metric) -> Whole:
+        """How a metric of `whole` comes from vectors."""
+        return next(judge.whole[metric.name] for judge in self.judges if metric.name in judge.whole)
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
 
 from facewright.evaluate.catalogue import Metric
+from facewright.evaluate.distances import Whole
 from facewright.evaluate.judges.judge import Values
 from facewright.metrics import ms_ssim, psnr, sharpness, ssim
 
 
 class Pixels:
     """Only computes what was asked for."""
+
+    whole: Mapping[str, Whole] = {}
 
     def __init__(self, metrics: Sequence[Metric], convention: str) -> None:
         self.metrics, self.convention = metrics, convention
