@@ -267,3 +267,14 @@ def test_generator_and_discriminator_work_without_gradients_lost() -> None:
     discriminator(generator([torch.randn(4, 16), torch.randn(4, 16)])[0]).sum().backward()
     lost = [name for net in (generator, discriminator) for name, p in net.named_parameters() if p.grad is None]
     assert lost == []
+
+
+def test_a_prepared_network_is_a_copy() -> None:
+    net, x = small(), faces()
+    prepared = prepare(net)
+    before, _ = prepared(x, randomize_noise=False)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1)
+    after, _ = prepared(x, randomize_noise=False)
+    torch.testing.assert_close(after, before, rtol=0, atol=0)

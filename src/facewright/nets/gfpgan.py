@@ -205,7 +205,9 @@ def prepare(net: GFPGAN, dtype: torch.dtype = torch.float32) -> PreparedGFPGAN:
     dtype: of the large pictures; up to `PreparedGFPGAN.EXACT_SIDE` px and for the output all stays in float32.
     "bilinear" networks are converted to "clean" first; raises UsageError for "original", which has no clean form.
     """
-    return PreparedGFPGAN(clean_of(net), dtype)
+    clean = clean_of(net)
+    # parts that keep their type would be shared with the network
+    return PreparedGFPGAN(copy.deepcopy(clean) if clean is net else clean, dtype)
 
 
 class PreparedGFPGAN(nn.Module):
