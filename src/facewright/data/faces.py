@@ -146,7 +146,7 @@ class FaceSet:
         if everything:
             self._slots = dict(enumerate(good))
         self.pictures = [self.pictures[index] for index in good]
-        self.rows = [picture.row for picture in self.pictures]
+        self.rows: Sequence[FaceRow] = [picture.row for picture in self.pictures]
         if self.skipped:
             log.warning("%d of %d pictures are left out: %s", len(self.skipped), len(pictures), _listed(self.skipped))
 
