@@ -60,7 +60,3 @@ def defaults(name: str) -> Plan:
         near = get_close_matches(name, RECIPES, 1) or sorted(RECIPES)
         raise UsageError(f"there is no recipe {name!r}", what_to_do=f"use: {', '.join(near)}")
     return Plan(RECIPES[name][0]())
-
-
-def GfpganRun() -> Plan:
-    return defaults("gfpgan")

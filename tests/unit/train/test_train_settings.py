@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facewright.errors import FacewrightError, InputError, UsageError
 from facewright.train.recipes.gfpgan import GfpganSettings
-from facewright.train.run import GfpganRun
+from facewright.train.run import defaults
 from facewright.train.settings import resolve
 
 
@@ -102,7 +102,7 @@ def test_every_preset_can_be_read() -> None:
     names = [p.name.removeprefix("gfpgan-").removesuffix(".yaml") for p in folder.iterdir() if p.name.startswith("gfpgan-")]
     assert {"mini", "tiny"} <= set(names)
     for name in names:
-        found = resolve(GfpganRun(), "gfpgan", name, ["recipe.data=elsewhere", "run.steps=3"])
+        found = resolve(defaults("gfpgan"), "gfpgan", name, ["recipe.data=elsewhere", "run.steps=3"])
         assert found.recipe.data == "elsewhere" and found.run.steps == 3
         assert found.recipe.shares["us"] <= 0.34
 
@@ -140,9 +140,11 @@ def test_an_empty_preset_changes_nothing(tmp_path: Path) -> None:
 )
 def test_a_recipe_that_cannot_be_built_is_refused_at_once(overrides: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        resolve(GfpganRun(), "gfpgan", "tiny", overrides)
+        resolve(defaults("gfpgan"), "gfpgan", "tiny", overrides)
 
 
 def test_settings_that_fit_only_together_are_set_together() -> None:
-    recipe = resolve(GfpganRun(), "gfpgan", "tiny", ["recipe.size=64", "recipe.channels=[16, 16, 16, 8, 8]", "recipe.crop=32"]).recipe
+    recipe = resolve(
+        defaults("gfpgan"), "gfpgan", "tiny", ["recipe.size=64", "recipe.channels=[16, 16, 16, 8, 8]", "recipe.crop=32"]
+    ).recipe
     assert isinstance(recipe, GfpganSettings) and recipe.size == 64

@@ -48,7 +48,7 @@ Crops = dict[str, tuple[Tensor, Tensor]]
 """{part: (of the truth, of the restored picture)}, N x 3 x s x s."""
 
 CROP_SIZES = {"left_eye": 80, "right_eye": 80, "mouth": 120}
-"""Pixels of a component's crop where the face has 512."""
+"""Pixels of a component's crop where the face has 512. (Published crops are multiplied by size / 512 in value, too: not here.)"""
 LEAST_CROP = 16
 BETAS_COMPONENT = (0.9, 0.99)
 
@@ -269,7 +269,7 @@ class GfpganRecipe:
             "facewright": "gfpgan",
             "steps": str(self.engine.step),
             "size": str(self.settings.size),
-            "start": self.settings.start or self.settings.prior,
+            "start": Path(self.settings.start or self.settings.prior).name,
             "settings": hashlib.sha256(settings.encode()).hexdigest(),
             # what names and shapes leave open
             "arguments": json.dumps({"flavour": network.flavour}),

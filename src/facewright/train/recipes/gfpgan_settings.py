@@ -136,7 +136,7 @@ class GfpganSettings:
             raise UsageError(
                 f"training cannot start from {self.start} with the prior {self.prior}",
                 "a whole GFPGAN brings its decoder along",
-                "leave out recipe.start or recipe.prior",
+                "leave out recipe.start or recipe.prior; what a preset says is taken back by recipe.prior='\"\"'",
             )
         if self.fix_decoder and not (self.start or self.prior):
             raise UsageError(
