@@ -11,14 +11,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from facewright.data import Batch
 from facewright.errors import InputError, ModelError, UsageError
-from facewright.nets.vgg import VGGFeatures
+from facewright.nets.arcface import ResNetArcFace
+from facewright.nets.vgg import VGGFeatures, layer_names
 from facewright.train import Engine, RunSettings
 from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
-from facewright.train.recipes.gfpgan_guidance import Guidance, check_guidance, load_guidance, perceptual_loss
+from facewright.train.recipes.gfpgan_guidance import Guidance, check_guidance, identity_loss, load_guidance, perceptual_loss
 from facewright.train.recipes.gfpgan_settings import LOSSES, PARTS
 from facewright.train.run import defaults
 from facewright.train.schedules import rate_at, set_rate
@@ -251,3 +253,33 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(tmp_path: Path) -> None:
     for name, whole in found[0].items():
         assert whole is not None and found[1][name] is not None
         torch.testing.assert_close(found[1][name], whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()) + 1e-9, msg=name)
+
+
+@pytest.mark.slow
+def test_the_published_judges_serve_from_their_files(stand_in: Any, tmp_path: Path) -> None:
+    """Files in the published layouts; what VGG-19 says does not depend on layers behind the last that is asked for."""
+    torch.manual_seed(0)
+    arcface = ResNetArcFace()
+    save_file({f"module.{name}": value for name, value in arcface.state_dict().items()}, tmp_path / "arcface_resnet18.safetensors")
+    whole = [name for name in layer_names(["pool5"]) if name.startswith(("conv", "relu", "pool"))]
+    theirs = VGGFeatures(["conv5_4"], range_norm=True)
+    renamed = {
+        f"features.{whole.index(name)}.{part}": theirs.get_parameter(f"vgg_net.{name}.{part}").detach().clone()
+        for name in whole
+        if name.startswith("conv")
+        for part in ("weight", "bias")
+    }
+    save_file(renamed, tmp_path / "vgg19.safetensors")
+
+    layers = {"conv1_2": 0.1, "conv3_4": 1.0}
+    files = {"perceptual": str(tmp_path / "vgg19.safetensors"), "identity": str(tmp_path / "arcface_resnet18.safetensors")}
+    chosen = small(perceptual_layers=layers, **files)
+    check_guidance(chosen)
+    restored, clean = faces().damaged, faces().clean
+    told = load_guidance(chosen, torch.device("cpu"), stand_in)(restored, clean)
+    features = VGGFeatures(list(layers), range_norm=True)
+    features.load_state_dict(theirs.state_dict(), strict=False)
+    expected = dict(perceptual_loss(features.eval(), chosen)(restored, clean)) | dict(identity_loss(arcface.eval())(restored, clean))
+    assert set(told) == {"perceptual", "style", "identity"}
+    for name, value in expected.items():
+        torch.testing.assert_close(told[name], value, rtol=1e-5, atol=1e-7)
