@@ -95,6 +95,10 @@ METRICS: dict[str, Metric] = {
                aligned=True, whole=True, vectors="dlib", least=24, factor=1000),
         Metric("fid[dlib]", "dlib", "lower", 4, "Fréchet distance of the two sets in dlib's embedding, not Inception's", aligned=True,
                whole=True, vectors="dlib", least=129),
+        Metric("fid", "inception", "lower", 2, "Fréchet distance of the two sets in Inception's features", truth=False, whole=True,
+               vectors="inception", least=100, rules="fid"),
+        Metric("kid", "inception", "lower", 3, "kernel distance of the two sets in Inception's features; times 1,000", whole=True,
+               vectors="inception", least=100, factor=1000),
     )
 }
 # fmt: on

@@ -44,7 +44,7 @@ def kernel_distance(restored: Reader, truth: Reader) -> Spread:
     square first: an embedding of length 1 would see little but the difference of the means. Of more than SAMPLE pictures evenly spread ones
     are taken. Interval: jackknife over FOLDS parts.
     """
-    x, y = _sampled(restored), _sampled(truth)
+    x, y = sampled(restored), sampled(truth)
     scale = np.sqrt(np.square(y).mean())
     x, y = x / scale, y / scale
     terms = _kernel(x, x) + _kernel(y, y) - _kernel(x, y) - _kernel(y, x)
@@ -85,9 +85,15 @@ def recognised(restored: Reader, truth: Reader) -> dict[str, float]:
     return found
 
 
-def _sampled(reader: Reader) -> NDArray[np.float64]:
-    kept = _spread(sum(1 for _ in reader()), SAMPLE)
+def sampled(reader: Reader, most: int = SAMPLE) -> NDArray[np.float64]:
+    """At most so many vectors, evenly spread: M x D."""
+    kept = _spread(sum(1 for _ in reader()), most)
     return np.stack([vector.astype(np.float64) for index, (_, vector) in enumerate(reader()) if index in kept])
+
+
+def moments_of(reader: Reader) -> Statistics:
+    """Mean and covariance of all vectors, two matrices in memory however many they are."""
+    return _joined(_moments(reader, 1))
 
 
 def _spread(count: int, most: int) -> set[int]:
@@ -98,15 +104,15 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray((a @ b.T / a.shape[1] + 1) ** 3)
 
 
-def _moments(reader: Reader) -> list[Moments]:
-    """Of each of FOLDS parts."""
-    parts = [Moments() for _ in range(FOLDS)]
+def _moments(reader: Reader, folds: int = FOLDS) -> list[Moments]:
+    """Of each of so many parts."""
+    parts = [Moments() for _ in range(folds)]
     waiting: list[list[NDArray[Any]]] = [[] for _ in parts]
     for index, (_, vector) in enumerate(reader()):
-        rows = waiting[index % FOLDS]
+        rows = waiting[index % folds]
         rows.append(vector)
         if len(rows) == 64:
-            parts[index % FOLDS].update(torch.from_numpy(np.stack(rows)))
+            parts[index % folds].update(torch.from_numpy(np.stack(rows)))
             rows.clear()
     for part, rows in zip(parts, waiting, strict=True):
         if rows:

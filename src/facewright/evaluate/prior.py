@@ -40,7 +40,7 @@ def deep_image_prior(small: Image, size: int, *, steps: int = STEPS, seed: int =
             loss = F.mse_loss(F.interpolate(picture, target.shape[-2:], mode="area"), target)
             torch.autograd.backward(loss)
             optimizer.step()
-            if step >= steps - steps // 4:
+            if step >= steps - max(1, steps // 4):
                 kept, count = kept + picture.detach(), count + 1
     levels = (kept / count)[0].permute(1, 2, 0).cpu().numpy()
     return np.asarray(np.rint(np.clip(levels, 0, 1) * 255) / 255, np.float32)

@@ -58,7 +58,7 @@ def sign_flip(a: Values, b: Values, people: Sequence[str], seed: int) -> float:
     All 2^n patterns up to EXACT people, else FLIPS random ones with the observed one counted among them. nan where nothing can be told.
     """
     there = np.isfinite(a) & np.isfinite(b)
-    differences, _ = _by_person((a - b)[there], [name for name, good in zip(people, there, strict=True) if good])
+    differences, _ = _by_person(a[there] - b[there], [name for name, good in zip(people, there, strict=True) if good])
     if len(differences) < 2:
         return float("nan")
     observed = abs(differences.sum())

@@ -45,9 +45,10 @@ def _lbp(metrics: Sequence[Metric], convention: str, device: torch.device) -> Ju
 
 
 def _niqe_faces(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
-    from facewright.evaluate.judges.field import open_niqe_faces
+    from facewright.evaluate.judges.field import Niqe
+    from facewright.metrics import NiqeModel
 
-    return open_niqe_faces(convention, device)
+    return Niqe(NiqeModel.bundled(), convention)
 
 
 def _not_yet(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
@@ -66,6 +67,7 @@ JUDGES: dict[str, Opener] = {
     "lpips-alex": _not_yet,
     "lpips-squeeze": _not_yet,
     "arcface": _not_yet,
+    "inception": _not_yet,
 }
 
 
