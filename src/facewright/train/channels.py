@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from facewright.errors import UsageError
 
 
 def by_resolution(channels: tuple[int, ...]) -> dict[int, int]:
     """{4: .., 8: .., ...} of a list of channels."""
     return dict(zip((4 << i for i in range(len(channels))), channels, strict=True))
+
+
+def in_order(channels: Mapping[int, int]) -> tuple[int, ...]:
+    """{4: .., 8: .., ...} as a list of channels."""
+    return tuple(channels[side] for side in sorted(channels))
 
 
 def check_channels(name: str, channels: tuple[int, ...], size: int) -> None:

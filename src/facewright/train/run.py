@@ -12,10 +12,8 @@ import torch
 
 from facewright.errors import UsageError
 from facewright.train.engine import Engine, Recipe, RunSettings
-from facewright.train.recipes.gfpgan import GfpganRecipe
-from facewright.train.recipes.gfpgan_settings import GfpganSettings
-from facewright.train.recipes.stylegan2 import StyleGAN2Recipe
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
+from facewright.train.recipes.stylegan2 import StyleGAN2Recipe, StyleGAN2Settings
 from facewright.train.settings import resolve
 
 

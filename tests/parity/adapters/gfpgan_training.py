@@ -26,11 +26,12 @@ from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, channel_table
 from facewright.nets.vgg import VGGFeatures
 from facewright.train import Engine, RunSettings
+from facewright.train.channels import in_order
 from facewright.train.ema import Ema
 from facewright.train.recipes.gfpgan import GfpganRecipe
-from facewright.train.recipes.gfpgan_guidance import Guidance, identity_loss, perceptual_loss, together
-from facewright.train.recipes.gfpgan_networks import Networks
-from facewright.train.recipes.gfpgan_settings import PARTS, GfpganSettings, in_order
+from facewright.train.recipes.gfpgan.guidance import Guidance, identity_loss, perceptual_loss, together
+from facewright.train.recipes.gfpgan.networks import Networks
+from facewright.train.recipes.gfpgan.settings import PARTS, GfpganSettings
 from parity.reading import Fixture
 
 SYSTEMS = ("gfpgan",)

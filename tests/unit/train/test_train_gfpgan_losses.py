@@ -20,8 +20,8 @@ from facewright.nets.arcface import ResNetArcFace
 from facewright.nets.vgg import VGGFeatures, layer_names
 from facewright.train import Engine, RunSettings
 from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
-from facewright.train.recipes.gfpgan_guidance import Guidance, check_guidance, identity_loss, load_guidance, perceptual_loss
-from facewright.train.recipes.gfpgan_settings import LOSSES, PARTS
+from facewright.train.recipes.gfpgan.guidance import Guidance, check_guidance, identity_loss, load_guidance, perceptual_loss
+from facewright.train.recipes.gfpgan.settings import LOSSES, PARTS
 from facewright.train.run import defaults
 from facewright.train.schedules import rate_at, set_rate
 from facewright.train.settings import resolve

@@ -20,8 +20,8 @@ from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from facewright.train import Engine
 from facewright.train.recipes.gfpgan import GfpganRecipe
-from facewright.train.recipes.gfpgan_networks import build
-from facewright.train.recipes.gfpgan_settings import PARTS
+from facewright.train.recipes.gfpgan.networks import build
+from facewright.train.recipes.gfpgan.settings import PARTS
 from facewright.train.run import defaults, train
 from facewright.train.settings import resolve
 from facewright.weights import load_model, read_metadata

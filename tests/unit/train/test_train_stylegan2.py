@@ -17,10 +17,10 @@ from torch import Tensor
 from facewright.errors import UsageError
 from facewright.nets.stylegan2 import StyleGAN2Generator
 from facewright.train.engine import Engine, RunSettings
-from facewright.train.recipes.stylegan2 import StyleGAN2Recipe
-from facewright.train.recipes.stylegan2_draws import DrawnBatch, draw, share
-from facewright.train.recipes.stylegan2_run import StyleGAN2Run, train_stylegan2
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.draws import DrawnBatch, draw, share
+from facewright.train.recipes.stylegan2.recipe import StyleGAN2Recipe
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
+from facewright.train.run import defaults, train
 from facewright.train.settings import resolve
 from facewright.weights import load_model
 
@@ -50,7 +50,7 @@ def networks(trained: Engine) -> Iterator[tuple[str, Tensor]]:
 def test_a_run_of_the_tiny_preset_makes_a_model_that_is_recognised(data: Path, tmp_path: Path) -> None:
     told: list[int] = []
     overrides = [f"recipe.data={data}", "run.steps=4", "run.precision=fp32"]
-    exported = train_stylegan2("tiny", overrides, tmp_path, lambda step, numbers: told.append(step))
+    exported = train("stylegan2", "tiny", overrides, tmp_path, lambda step, numbers: told.append(step))
     assert told == [2, 4]
 
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_a_run_of_the_tiny_preset_makes_a_model_that_is_recognised(data: Path, t
 
     model = load_model(exported)
     assert model.architecture == "stylegan2" and model.arguments["flavour"] == "clean"
-    plan = resolve(StyleGAN2Run(), "stylegan2", "tiny", [])
+    plan = resolve(defaults("stylegan2"), "stylegan2", "tiny", [])
     average, shipped = StyleGAN2Recipe(plan.recipe, 4, 0).ema["generator"].network, model.net
     assert isinstance(average, StyleGAN2Generator) and isinstance(shipped, StyleGAN2Generator)
     state = torch.load(tmp_path / "step-00000004.pt", weights_only=True)
@@ -169,7 +169,7 @@ def test_parts_that_cannot_share_the_measured_pictures_are_refused(tmp_path: Pat
 
 
 def test_the_paper_preset_has_the_published_numbers(tmp_path: Path) -> None:
-    plan = resolve(StyleGAN2Run(), "stylegan2", "paper", [])
+    plan = resolve(defaults("stylegan2"), "stylegan2", "paper", [])
     s, run = plan.recipe, plan.run
     assert (run.steps, run.batch, s.size, s.flavour, s.r1_weight, s.r1_every, s.path_weight, s.path_every) == (
         *(800_000, 24, 256, "original"),
@@ -190,7 +190,7 @@ def test_the_paper_preset_has_the_published_numbers(tmp_path: Path) -> None:
 
 
 def test_the_mini_preset_fits_together() -> None:
-    plan = resolve(StyleGAN2Run(), "stylegan2", "mini", [])
+    plan = resolve(defaults("stylegan2"), "stylegan2", "mini", [])
     with torch.device("meta"):
         assert set(StyleGAN2Recipe(plan.recipe, plan.run.batch, 0).networks) == {"generator", "discriminator", "paths"}
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from facewright.data import Batch
 from facewright.train import diffaugment
 from facewright.train.diffaugment import Changes
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import logging
 from facewright.data import FaceRow, FaceSet, PairStream, open_faces
 from facewright.data.augment import Augmentation
 from facewright.errors import InputError
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
 
 log = logging.getLogger(__name__)
 

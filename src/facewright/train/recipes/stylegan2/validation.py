@@ -14,7 +14,7 @@ from facewright.data import FaceSet
 from facewright.metrics import sharpness
 from facewright.nets.stylegan2 import StyleGAN2Generator
 from facewright.train.engine import Engine
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
 
 ROWS, COLUMNS = 4, 8
 """Of the sheet."""

@@ -34,12 +34,11 @@ from facewright.nets.gfpgan import GFPGAN, clean_of
 from facewright.nets.identity import DlibEmbedding
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
-from facewright.train.recipes.gfpgan_data import judged_faces, training_pairs
-from facewright.train.recipes.gfpgan_guidance import Guidance, check_guidance, load_guidance
-from facewright.train.recipes.gfpgan_networks import Networks, build, parameter_groups
-from facewright.train.recipes.gfpgan_settings import PARTS
-from facewright.train.recipes.gfpgan_settings import GfpganSettings as GfpganSettings
-from facewright.train.recipes.gfpgan_validation import Validation
+from facewright.train.recipes.gfpgan.data import judged_faces, training_pairs
+from facewright.train.recipes.gfpgan.guidance import Guidance, check_guidance, load_guidance
+from facewright.train.recipes.gfpgan.networks import Networks, build, parameter_groups
+from facewright.train.recipes.gfpgan.settings import PARTS, GfpganSettings
+from facewright.train.recipes.gfpgan.validation import Validation
 from facewright.train.schedules import rate_at, set_rate
 from facewright.weights import load_model
 

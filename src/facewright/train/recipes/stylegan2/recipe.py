@@ -25,11 +25,11 @@ from facewright.train.channels import by_resolution
 from facewright.train.diffaugment import diff_augment
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
-from facewright.train.recipes.stylegan2_data import learned_faces, pictures, unseen_faces
-from facewright.train.recipes.stylegan2_draws import DrawnBatch, Draws, Styles, draw, measured_pictures, measures_path, share
-from facewright.train.recipes.stylegan2_export import export
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
-from facewright.train.recipes.stylegan2_validation import Validation
+from facewright.train.recipes.stylegan2.data import learned_faces, pictures, unseen_faces
+from facewright.train.recipes.stylegan2.draws import DrawnBatch, Draws, Styles, draw, measured_pictures, measures_path, share
+from facewright.train.recipes.stylegan2.export import export
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.validation import Validation
 from facewright.train.schedules import rate_at, set_rate
 
 UNWEIGHED = {"real_score": 0.0, "fake_score": 0.0, "path_length": 0.0}

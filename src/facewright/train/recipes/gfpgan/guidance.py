@@ -17,7 +17,7 @@ from facewright.nets.arcface import ResNetArcFace
 from facewright.nets.blocks.layout import channels_last
 from facewright.nets.identity import DlibEmbedding
 from facewright.nets.vgg import VGGFeatures
-from facewright.train.recipes.gfpgan_settings import GfpganSettings
+from facewright.train.recipes.gfpgan.settings import GfpganSettings
 from facewright.weights import find, load_model
 
 Guidance = Callable[[Tensor, Tensor], Mapping[str, Tensor]]

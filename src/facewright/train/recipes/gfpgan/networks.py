@@ -13,8 +13,8 @@ from facewright.errors import ModelError, UsageError
 from facewright.nets.blocks.modulated import Flavour
 from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator, bilinear_of
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channel_table
-from facewright.train.channels import by_resolution
-from facewright.train.recipes.gfpgan_settings import PARTS, GfpganSettings, in_order
+from facewright.train.channels import by_resolution, in_order
+from facewright.train.recipes.gfpgan.settings import PARTS, GfpganSettings
 from facewright.weights import Model, load_model
 
 

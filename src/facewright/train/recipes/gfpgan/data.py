@@ -9,7 +9,7 @@ from facewright.data.augment import Augmentation
 from facewright.data.landmarks import component_table
 from facewright.degrade import preset
 from facewright.errors import InputError
-from facewright.train.recipes.gfpgan_settings import GfpganSettings
+from facewright.train.recipes.gfpgan.settings import GfpganSettings
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -200,11 +199,6 @@ DEFAULTS: dict[str, Any] = {
     "crop": 128,
     "discriminator_channels": (128, 128, 128, 96, 64, 32),
 }
-
-
-def in_order(channels: Mapping[int, int]) -> tuple[int, ...]:
-    """{4: .., 8: .., ...} as a list of channels."""
-    return tuple(channels[side] for side in sorted(channels))
 
 
 def _spoken(value: Any) -> str:
