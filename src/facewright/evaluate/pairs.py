@@ -61,7 +61,7 @@ class Folders:
             return
         named = sorted(lonely)
         told = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
-        near = get_close_matches(named[0], sorted(candidates), 1, 0.6)
+        near = get_close_matches(named[0], sorted(candidates), 1, 0.5)
         meant = f" (is {named[0]} meant to be {near[0]}?)" if near else ""
         raise InputError(
             f"cannot pair {folder} with {other}",
@@ -153,7 +153,9 @@ def _size(path: Path) -> tuple[int, int]:
     try:
         with Picture.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            # asked for its Exif, a PNG without any would be decoded whole
+            told = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            turned = told.get(0x0112, 1) in (5, 6, 7, 8)
         return (height, width) if turned else (width, height)
     except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError):
         # the reader of photos knows more kinds, and says better what is wrong

@@ -84,7 +84,7 @@ def summarise(
     people = [case.person for case in cases]
     tables = [_table(journal, source, panel, kept, condition, scores[condition], cases, seed) for condition in source.conditions]
     rows = [row for column in groups for row in _grouped(column, cases, kept, scores)]
-    return Results(cases, tuple(kept), tables, rows, scores, list(failures), notes, len(set(people)))
+    return Results(cases, tuple(kept), tables, rows, scores, sorted(failures, key=lambda failure: failure.name), notes, len(set(people)))
 
 
 def _scores(
