@@ -29,8 +29,8 @@ CARD = """# niqe[faces]
 Mean and covariance of NIQE's 36 features over sharp blocks of pristine face crops. Fitted by `scripts/fit_niqe.py`; the names in the file
 are those of the published one.
 
-- Data: {pictures} crops of {pictures} people, {blocks:,} blocks; manifest rows with use train-ok and split train, in colour, at least {width} px
-  wide, wholly inside their photographs, variance of the Laplacian at 256 px at least {sharpness:g}. One crop a person.
+- Data: {pictures} crops of {pictures} people, {blocks:,} blocks; manifest rows with use train-ok and split train, in colour, at least
+  {width} px wide, wholly inside their photographs, variance of the Laplacian at 256 px at least {sharpness:g}. One crop a person.
 - Where they come from (first word of the person's name): {sources}.
 - Licences: those of the crops (CC0, CC BY, public domain and Unsplash's and Pexels' terms); the file holds statistics, no picture.
 - Its numbers are not those of the published model, and are not comparable with the literature: print them as `niqe[faces]`. On the

@@ -68,6 +68,16 @@ class DISTS(nn.Module):
         return (1 - similarity)[:, None]
 
 
+class Weights(nn.Module):
+    """alpha and beta alone: what the published file holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full((1, sum(WIDTHS), 1, 1), 0.1))
+        self.beta = nn.Parameter(torch.full((1, sum(WIDTHS), 1, 1), 0.1))
+        self.requires_grad_(False)
+
+
 class L2Pool(nn.Module):
     """Root of the weighted mean of squares over 3 x 3, every second pixel."""
 

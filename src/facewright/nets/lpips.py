@@ -82,6 +82,32 @@ class LPIPS(nn.Module):
         return weighted
 
 
+class Trunk(nn.Module):
+    """The classifier alone, up to the last tap: N x 3 x H x W, already scaled, to the maps of all taps."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = nn.ModuleDict(_slices(net))
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for part in self.net.values():
+            x = part(x)
+            maps.append(x)
+        return maps
+
+
+class Heads(nn.Module):
+    """The heads alone: what the published files hold."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        for number, width in enumerate(WIDTHS[net]):
+            self.add_module(f"lin{number}", Head(width))
+        self.requires_grad_(False)
+
+
 class Scaling(nn.Module):
     """From [-1, 1] to what the classifiers were trained on."""
 
@@ -121,12 +147,12 @@ class Fire(nn.Module):
 
 
 def from_torchvision(trunk: Mapping[str, Tensor], net: Net) -> dict[str, Tensor]:
-    """A torchvision file's `features.N...` under the names of `LPIPS(net)`; the classifier is left out.
+    """A torchvision file's `features.N...` under the names of `LPIPS(net)` and `Trunk(net)`; the classifier is left out.
 
     Raises ModelError where a tensor is missing or has another shape.
     """
     with torch.device("meta"):
-        wanted = {name: value.shape for name, value in LPIPS(net).state_dict().items() if name.startswith("net.")}
+        wanted = {name: value.shape for name, value in Trunk(net).state_dict().items()}
     renamed = {}
     for name, shape in wanted.items():
         key = "features." + name.split(".", 2)[2]

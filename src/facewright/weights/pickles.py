@@ -47,6 +47,9 @@ NUMPY_NAMES = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", 
 
 ALLOWED = TENSOR_NAMES | NUMPY_NAMES
 
+# Arrays of numpy, which stand in no weight file, but in published statistics.
+ARRAY_NAMES = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray"}
+
 # torch.save's first object in the format before 1.6: the number 0x1950a86a20f9469cfc6c, alone in a pickle.
 LEGACY_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
@@ -59,12 +62,12 @@ class ForbiddenName(pickle.UnpicklingError):
         super().__init__(name)
 
 
-def inspect(stream: BinaryIO) -> tuple[Any, set[str]]:
-    """Walk the next pickle of `stream`: (its outline with inert stand-ins, the allowed names it uses).
+def inspect(stream: BinaryIO, arrays: bool = False) -> tuple[Any, set[str]]:
+    """Walk the next pickle of `stream`: (its outline with inert stand-ins, the allowed names it uses). arrays: also those of numpy.
 
     Raises ForbiddenName for the first name off the allow-list, pickle.UnpicklingError, EOFError or another exception where it is damaged.
     """
-    walker = _Inspector(stream)
+    walker = _Inspector(stream, ALLOWED | ARRAY_NAMES if arrays else ALLOWED)
     return walker.load(), walker.names
 
 
@@ -93,15 +96,16 @@ class _Inert:
 
 
 class _Inspector(pickle.Unpickler):
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, allowed: set[str]) -> None:
         super().__init__(stream, encoding="utf-8")
         self.names: set[str] = set()
+        self.allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         # Python 2's pickles call this module so; the plain unpickler translates in the same way.
         full = full.replace("__builtin__.", "builtins.", 1)
-        if full not in ALLOWED:
+        if full not in self.allowed:
             raise ForbiddenName(full)
         self.names.add(full)
         return OrderedDict if full == "collections.OrderedDict" else _Inert

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # In a training checkpoint the averaged weights are the ones to use.
-WRAPPERS = ("params_ema", "params", "state_dict")
+WRAPPERS = ("params_ema", "params", "state_dict", "params_d")
 # Left in the names by DataParallel and torch.compile.
 PREFIXES = ("module.", "_orig_mod.")
 COPY_AGAIN = "copy or download it again from its source"
@@ -30,7 +30,7 @@ ONLY_WEIGHTS = "give a .pth or .safetensors file with a model's weights"
 def read_state(path: str | Path, *, key: str | None = None) -> dict[str, Tensor]:
     """The tensors of a weight file by their published names, on the CPU.
 
-    key: which part of a training checkpoint to take; without it the first of params_ema, params, state_dict that is there,
+    key: which part of a training checkpoint to take; without it the first of params_ema, params, state_dict, params_d that is there,
     else the file itself. A leading "module." of the names is dropped.
     Raises ModelError, in one sentence, for whatever is not a readable and safe weight file.
     """
@@ -54,14 +54,14 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in header.get("__metadata__", {}).items()}
 
 
-def read_mapping(path: str | Path) -> Mapping[str, Any]:
+def read_mapping(path: str | Path, *, arrays: bool = False) -> Mapping[str, Any]:
     """What a ``.pth`` holds beside or instead of weights, for example a table of landmarks: dicts, lists, numbers, tensors, as stored.
 
-    The same guards as for weights. Raises ModelError as `read_state`.
+    arrays: those of numpy, too, for example statistics of features. The same guards as for weights. Raises ModelError as `read_state`.
     """
     path = Path(path)
     kind = sniff(path)
-    return _read_safetensors(path) if kind == "safetensors" else _read_torch(path, kind)
+    return _read_safetensors(path) if kind == "safetensors" else _read_torch(path, kind, arrays)
 
 
 def sniff(path: Path) -> str:
@@ -103,11 +103,11 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         raise ModelError(f"cannot read {path}", f"its safetensors data is damaged ({error})", COPY_AGAIN) from error
 
 
-def _read_torch(path: Path, kind: str) -> Mapping[str, Any]:
+def _read_torch(path: Path, kind: str, arrays: bool = False) -> Mapping[str, Any]:
     """Both guards, then the content: a dict, or ModelError."""
     import torch
 
-    names = _inspect_zip(path) if kind == "zip" else _inspect_legacy(path)
+    names = _inspect_zip(path, arrays) if kind == "zip" else _inspect_legacy(path, arrays)
     try:
         with _extra_names(names):
             content = torch.load(os.fspath(path), map_location="cpu", weights_only=True, mmap=kind == "zip")
@@ -121,7 +121,7 @@ def _read_torch(path: Path, kind: str) -> Mapping[str, Any]:
     return content
 
 
-def _inspect_zip(path: Path) -> set[str]:
+def _inspect_zip(path: Path, arrays: bool) -> set[str]:
     """First guard for torch's zip format: the names its one pickle uses. Raises ModelError."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -135,24 +135,24 @@ def _inspect_zip(path: Path) -> set[str]:
             if archive.getinfo(pickled[0]).file_size > 1 << 28:
                 raise ModelError(f"cannot use {path.name}", "its table of contents is larger than any model's", ONLY_WEIGHTS)
             with archive.open(pickled[0]) as stream:
-                return _inspect_one(stream, path)
+                return _inspect_one(stream, path, arrays)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         size = path.stat().st_size
         raise ModelError(f"cannot read {path}", f"its end is missing or damaged ({size:,} bytes are there)", COPY_AGAIN) from error
 
 
-def _inspect_legacy(path: Path) -> set[str]:
+def _inspect_legacy(path: Path, arrays: bool) -> set[str]:
     """First guard for the format before torch 1.6: five pickles in a row (magic, version, machine, content, storage keys)."""
     names: set[str] = set()
     with path.open("rb") as stream:
         for _ in range(5):
-            names |= _inspect_one(stream, path)
+            names |= _inspect_one(stream, path, arrays)
     return names
 
 
-def _inspect_one(stream: Any, path: Path) -> set[str]:
+def _inspect_one(stream: Any, path: Path, arrays: bool) -> set[str]:
     try:
-        return pickles.inspect(stream)[1]
+        return pickles.inspect(stream, arrays)[1]
     except pickles.ForbiddenName as error:
         raise _unsafe(path, error.name) from None
     except (MemoryError, RecursionError) as error:
@@ -174,21 +174,23 @@ def _unsafe(path: Path, name: str) -> ModelError:
 
 
 def _extra_names(names: set[str]) -> Any:
-    """torch's allow-list, widened by numpy's plain numbers, and only where the file has them."""
+    """torch's allow-list, widened by numpy's plain numbers and arrays, and only where the file has them."""
     from contextlib import nullcontext
 
-    if not names & pickles.NUMPY_NAMES:
+    if not names & (pickles.NUMPY_NAMES | pickles.ARRAY_NAMES):
         return nullcontext()
     import numpy as np
     import torch
 
     try:
-        from numpy._core.multiarray import scalar
+        from numpy._core.multiarray import _reconstruct, scalar
     except ImportError:  # numpy 1
-        from numpy.core.multiarray import scalar  # type: ignore[no-redef]
+        from numpy.core.multiarray import _reconstruct, scalar  # type: ignore[no-redef]
     dtypes = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "S1", "U1")]
-    both = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
-    return torch.serialization.safe_globals([np.dtype, *dtypes, *both])
+    made: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+    if names & pickles.ARRAY_NAMES:
+        made += [(_reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")] + [np.ndarray]
+    return torch.serialization.safe_globals([np.dtype, *dtypes, *made])
 
 
 # What the content is -------------------------------------------------------------------------------------------------------------------

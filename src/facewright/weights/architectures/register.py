@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from facewright.weights.architectures.architecture import Architecture
+from facewright.weights.architectures.dists import DISTS
 from facewright.weights.architectures.gfpgan import GFPGAN
 from facewright.weights.architectures.identity import IDENTITY
+from facewright.weights.architectures.inception import INCEPTION
+from facewright.weights.architectures.lpips import LPIPS
 from facewright.weights.architectures.mtcnn import MTCNN
 from facewright.weights.architectures.parsing import PARSING
 from facewright.weights.architectures.realesrgan import REALESRGAN
@@ -23,4 +26,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     *IDENTITY,
     *VGG,
     *REALESRGAN,
+    *LPIPS,
+    *DISTS,
+    *INCEPTION,
 )
