@@ -24,9 +24,9 @@ from facewright.nets.blocks.deformable import DeformableConv
 class Warped:
     """A restoration and how it came about.
 
-    picture: N x 3 x H x W, about [-1, 1], not clamped. texture: the same from the codes alone. features: the encoder's, N x code_dim x h x w.
-    codes: N x h x w, numbers of the codebook's entries. logits: N x T x K, scores of the codes at each of the T = h w places, row by row;
-    None where the nearest codes were taken.
+    picture: N x 3 x H x W, about [-1, 1], not clamped. texture: the same from the codes alone. features: N x code_dim x h x w, the
+    encoder's. codes: N x h x w, numbers of the codebook's entries. logits: N x T x K, scores of the codes at each of the T = h w places,
+    row by row; None where the nearest codes were taken.
     """
 
     picture: Tensor
@@ -40,10 +40,11 @@ class Warped:
 
 
 class VQFRv2(nn.Module):
-    """Restore aligned faces, N x 3 x H x W in [-1, 1], H and W multiples of the last level's reduction; trained at 512.
+    """Restore aligned faces, N x 3 x H x W in [-1, 1], H and W multiples of the last level's reduction.
 
     base_channels, channel_multipliers: channels of the finest level, and their multiple at each. code_selection_mode: codes are predicted
-    from the features, or the nearest ones taken. inpfeat_dim: channels of what the warping sees of the damaged picture.
+    from the features, or the nearest ones taken. inpfeat_dim: channels of what the warping sees of the damaged picture. resolution: the
+    side that it was trained at, for those who choose a size.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class VQFRv2(nn.Module):
         code_selection_mode: Literal["Predict", "Nearest"] = "Predict",
         num_code: int = 1024,
         deformable_groups: int = 4,
+        resolution: int = 512,
     ) -> None:
         super().__init__()
+        self.resolution = resolution
         widths = [base_channels * multiple for multiple in channel_multipliers]
         self.encoder = Encoder(widths, num_enc_blocks, code_dim)
         self.feat2index = nn.Sequential(nn.LayerNorm(code_dim), nn.Linear(code_dim, num_code)) if code_selection_mode == "Predict" else None
@@ -195,8 +198,7 @@ class TextureWarping(nn.Module):
 class VQFRv1(nn.Module):
     """The first version, which has no attention, resamples bilinearly, takes the nearest codes and lets nobody choose its fidelity.
 
-    Aligned faces, N x 3 x H x W in [-1, 1]; trained at 512. channel_multipliers: of each level, finest first. in_dim of the published
-    quantizer is the last level's width. quant_conv and post_quant_conv bring features to the codes' channels and back.
+    Aligned faces, N x 3 x H x W in [-1, 1]. channel_multipliers: of each level, finest first. resolution: see `VQFRv2`.
     """
 
     def __init__(
@@ -209,8 +211,10 @@ class VQFRv1(nn.Module):
         num_code: int = 1024,
         code_dim: int = 256,
         deformable_groups: int = 4,
+        resolution: int = 512,
     ) -> None:
         super().__init__()
+        self.resolution = resolution
         widths = [base_channels * multiple for multiple in channel_multipliers]
         self.inpfeat_extraction = ResizedConv(3, inpfeat_dim, 1)
         self.encoder = EncoderV1(widths, encoder_num_blocks, base_channels)

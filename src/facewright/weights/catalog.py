@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 SUFFIXES = {".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx", ".pkl"}
 
 Where = Literal["bundled", "downloaded", "missing"]
-Serves = Literal["restore", "detect", "parse", "background", "identity", "training", "judging"]
+Serves = Literal["restore", "colorize", "inpaint", "detect", "parse", "background", "identity", "training", "judging"]
 # Goes on from the licence.
 TERMS = {"yes": "", "ask": "ask before commercial use", "no": "non-commercial use only"}
 # "net.pth:flavour=bilinear": what a file cannot tell, said beside its name.

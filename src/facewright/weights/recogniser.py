@@ -61,6 +61,10 @@ def recognise(
         stddev_group       of a StyleGAN2 discriminator: 4
         head_size, resolution, attn_resolutions, cross_attention
                            of a RestoreFormer: 8 heads (4 for RestoreFormer++), attention at maps of 16 px, a restorer
+        n_head, task       of a CodeFormer: 8 heads; "restoration", unless its shapes are those that only the published files of
+                           "colorization" and "inpainting" have
+        img_size, ...      of a VQGAN: attention at maps of 16 px, and the other arguments of nets.vqgan.VQGAN
+        resolution         of a VQFR: 512
         layers, ...        of a VGG: which layers are kept, and the other arguments of nets.vgg.VGGFeatures
     told: the same as a header or a catalog says it: taken for what is left open, not held against the tensors.
     A `known` that the file contradicts, what must be asked for and was not said, a file that facewright knows but cannot use, and one

@@ -110,7 +110,7 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_list_says_what_is_here() -> None:
     lines = {line.split()[0]: line for line in run("models", "list").splitlines()}
     assert "bundled, default" in lines["gfpgan-mini"] and "to be fetched" in lines["gfpgan-v1.4"] and "Apache-2.0" in lines["gfpgan-v1.4"]
-    assert "codeformer" not in lines and "codeformer" in run("models", "list", "--all")
+    assert "S-Lab License 1.0, non-commercial use only" in lines["codeformer"] and "colorize" in lines["codeformer-colorization"]
     told = {each["name"]: each for each in json.loads(run("models", "list", "--json"))}
     assert told["gfpgan-v1.4"]["bytes"] == 348_632_874 and told["gfpgan-v1.4"]["where"] == "missing"
 

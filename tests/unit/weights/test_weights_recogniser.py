@@ -15,10 +15,12 @@ from published_samples import REFERENCE, torchvision
 from facewright.errors import ModelError, UsageError
 from facewright.nets.arcface import ResNetArcFace
 from facewright.nets.bisenet import BiSeNet
+from facewright.nets.codeformer import CodeFormer
 from facewright.nets.gfpgan import GFPGAN
 from facewright.nets.parsenet import ParseNet
 from facewright.nets.realesrgan import RRDBNet, SRVGGNetCompact
 from facewright.nets.restoreformer import RestoreFormer
+from facewright.nets.vqgan import VQGAN
 from facewright.weights.architectures import ARCHITECTURES
 from facewright.weights.recogniser import recognise
 
@@ -74,6 +76,26 @@ def ours(name: str, args: dict[str, Any]) -> Told | None:
         return Told(
             "restoreformer", wanted, known | ({"head_size": args["head_size"]} if args.get("head_size", 8) != published_heads else {})
         )
+    return from_the_codebook_family(name.rpartition(":")[2], args)
+
+
+def from_the_codebook_family(name: str, args: dict[str, Any]) -> Told | None:
+    args = {key: tuple(value) if isinstance(value, list) else value for key, value in args.items()}
+    if name == "CodeFormer":
+        return Told("codeformer", args | {"connect_list": tuple(int(side) for side in args["connect_list"])})
+    if name == "VQAutoEncoder":
+        # tiny ones have attention at 8 px instead of 16
+        return Told("vqgan", args, {"img_size": 32} if args["img_size"] == 32 else {})
+    if name == "VQGANDiscriminator":
+        return Told("vqgan.discriminator", args)
+    if name == "VQFRv1":
+        (book,) = args["quantizer_opt"].values()
+        wanted = {key: args[key] for key in ("base_channels", "channel_multipliers", "encoder_num_blocks", "decoder_num_blocks")}
+        return Told("vqfr.v1", wanted | {"num_code": book["num_code"], "code_dim": book["code_dim"]})
+    if name == "VQFRv2":
+        book, align = args["quantizer_opt"], args["align_opt"]
+        wanted = without(args, "use_enc_attention", "use_dec_attention", "align_opt", "quantizer_opt")
+        return Told("vqfr.v2", wanted | {"num_code": book["num_code"], "deformable_groups": align["deformable_groups"]})
     return None
 
 
@@ -81,7 +103,6 @@ def without(args: dict[str, Any], *names: str) -> dict[str, Any]:
     return {key: value for key, value in args.items() if key not in names}
 
 
-STRANGERS = {"basicsr.archs.codeformer_arch:CodeFormer": "CodeFormer", "vqfr.archs.vqfrv2_arch:VQFRv2": "VQFR"}
 SYSTEMS = {
     "gfpgan",
     "stylegan2",
@@ -92,13 +113,14 @@ SYSTEMS = {
     "bisenet",
     "restoreformer",
     "codeformer",
+    "vqgan",
     "vqfr",
 }
 CLASS_OF_KEYS = {"retinaface": "RetinaFace", "parsenet": "ParseNet", "bisenet": "BiSeNet"}
 
 
 def tables() -> list[Any]:
-    """Every fixture's table of names and shapes whose class is one of ours or a known stranger, each table once."""
+    """Every fixture's table of names and shapes whose class is one of ours, each table once."""
     found, seen = [], set()
     for path in sorted(REFERENCE.glob("*/*.json")):
         if path.parent.name not in SYSTEMS:
@@ -107,7 +129,7 @@ def tables() -> list[Any]:
         build, table = meta.get("build") or {}, meta.get("parameters")
         name = build.get("class") or CLASS_OF_KEYS.get(path.parent.name, "")
         args = build.get("args") or {}
-        if not table or name.startswith("pytorch_retinaface") or not (ours_or_none(name, args) or name in STRANGERS):
+        if not table or name.startswith("pytorch_retinaface") or not ours_or_none(name, args):
             continue
         key = json.dumps([name, without(args, "phase"), table], sort_keys=True)
         if key not in seen:
@@ -130,13 +152,15 @@ needs_reference = pytest.mark.skipif(not TABLES, reason="no reference fixtures; 
 @needs_reference
 def test_the_reference_is_whole() -> None:
     found = {told.architecture for table in TABLES if (told := ours(*table.values[:2]))}
-    assert found == {each.name for each in ARCHITECTURES} - {"vgg19", "vgg16", "identity.dlib"} - {"mtcnn" + part for part in PARTS}
+    elsewhere = {"vgg19", "vgg16", "identity.dlib", *JUDGES} | {"mtcnn" + part for part in PARTS}
+    assert found == {each.name for each in ARCHITECTURES} - elsewhere
 
 
 PARTS = ("", ".pnet", ".rnet", ".onet")
+JUDGES = ("lpips", "lpips.heads", "dists", "dists.weights", "inception.fid", "alexnet", "squeezenet")
 
 
-@pytest.mark.parametrize(("name", "published", "parameters"), [table for table in TABLES if table.values[0] not in STRANGERS])
+@pytest.mark.parametrize(("name", "published", "parameters"), TABLES)
 def test_published_table_gives_published_arguments(name: str, published: dict[str, Any], parameters: dict[str, list[int]]) -> None:
     told = ours(name, published)
     assert told is not None
@@ -147,18 +171,13 @@ def test_published_table_gives_published_arguments(name: str, published: dict[st
     assert {key: list(value.shape) for key, value in network.items()} == parameters
 
 
-@pytest.mark.parametrize(("name", "published", "parameters"), [table for table in TABLES if table.values[0] in STRANGERS])
-def test_stranger_is_called_by_its_name(name: str, published: dict[str, Any], parameters: dict[str, list[int]]) -> None:
-    with pytest.raises(ModelError, match=STRANGERS[name]):
-        recognise(parameters)
-
-
 @pytest.mark.parametrize(
     ("names", "said"),
     [
         (["conv0.weight", "conv1.weight_orig", "conv9.bias"], "Real-ESRGAN's discriminator"),
         (["features.0.weight", "features.1.running_mean", "features.34.weight"], "a VGG with batch normalisation"),
         (["synthesis.b4.const", "mapping.fc0.weight"], "a StyleGAN2 in NVIDIA's layout"),
+        (["encoder.mid.attn_1.norm.weight", "quantize.embedding.weight"], "a VQGAN autoencoder"),
         (["model.diffusion_model.input_blocks.0.0.weight"], "a Stable Diffusion checkpoint, not a face model"),
     ],
 )
@@ -188,6 +207,60 @@ def test_flavours_that_look_alike_are_asked_for() -> None:
         recognise(original, flavour="clean")
     with pytest.raises(ModelError, match="its tensors say out_size=16"):
         recognise(clean, out_size=32)
+
+
+SMALL_CODEFORMER: dict[str, Any] = {
+    "dim_embd": 16,
+    "n_head": 2,
+    "n_layers": 2,
+    "codebook_size": 12,
+    "connect_list": (8, 16),
+    "img_size": 32,
+    "nf": 32,
+    "ch_mult": (1, 1, 2),
+    "res_blocks": 1,
+    "attn_resolutions": (8,),
+    "emb_dim": 8,
+}
+
+
+def test_a_codeformer_of_any_size_tells_all_but_its_heads_and_its_task() -> None:
+    with torch.device("meta"):
+        state = CodeFormer(**SMALL_CODEFORMER).state_dict()
+    known = recognise(state, told={"n_head": 2, "img_size": 99})
+    assert known.arguments == SMALL_CODEFORMER | {"task": "restoration"} and known.assumed == {"task": "restoration"}
+    assert recognise(state).assumed == {"n_head": 8, "task": "restoration"}
+    assert "for colorization" in recognise(state, task="colorization").title
+    with pytest.raises(ModelError, match="its tensors say img_size=32"):
+        recognise(state, img_size=64)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("position_emb", (60, 16), "its 60 positions make no square"),
+        ("fuse_convs_dict.12.scale.0.weight", (32, 32, 3, 3), "connected at 12 px, where its maps have 8, 16, 32"),
+        ("encoder.blocks.1.conv1.weight", (48, 32, 3, 3), "no multiples of the first one, 32"),
+        ("encoder.blocks.9.norm1.weight", None, "does not end as CodeFormer's does"),
+        ("encoder.blocks.4.conv.weight", None, "does not end as CodeFormer's does"),
+    ],
+)
+def test_what_contradicts_a_codeformer_is_named(name: str, shape: tuple[int, ...] | None, said: str) -> None:
+    with torch.device("meta"):
+        state = {key: tuple(value.shape) for key, value in CodeFormer(**SMALL_CODEFORMER).state_dict().items()}
+    state = {key: value for key, value in state.items() if key != name} | ({} if shape is None else {name: shape})
+    with pytest.raises(ModelError, match=f"it looks like a CodeFormer, but .*{said}"):
+        recognise(state)
+
+
+def test_a_gumbel_quantizer_shows_in_the_names() -> None:
+    sizes: dict[str, Any] = {"img_size": 32, "nf": 32, "ch_mult": (1, 1), "res_blocks": 1, "codebook_size": 12, "emb_dim": 8}
+    for quantizer in ("gumbel", "nearest"):
+        with torch.device("meta"):
+            state = VQGAN(quantizer=quantizer, attn_resolutions=(16,), **sizes).state_dict()  # type: ignore[arg-type]
+        known = recognise(state)
+        assert {key: known.arguments[key] for key in sizes} == sizes and known.arguments["quantizer"] == quantizer
+        assert known.build("meta").state_dict().keys() == state.keys()
 
 
 def test_activations_and_normalisations_that_leave_no_trace_are_asked_for() -> None:

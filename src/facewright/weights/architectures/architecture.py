@@ -50,7 +50,8 @@ class Architecture:
 
     def describe(self, arguments: Mapping[str, Any]) -> str:
         facts = [f"{arguments['flavour']} flavour"] if "flavour" in arguments else []
-        facts += [f"{arguments['out_size']} px"] if "out_size" in arguments else []
+        facts += [f"{arguments[name]} px" for name in ("out_size", "img_size") if name in arguments]
+        facts += [f"for {arguments['task']}"] if "task" in arguments else []
         facts += [f"x{arguments[name]}" for name in ("scale", "upscale") if name in arguments]
         facts += [str(arguments["backbone"])] if "backbone" in arguments else []
         return ", ".join([self.title.removeprefix("a ").removeprefix("the "), *facts])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facewright.weights.architectures.architecture import Architecture
+from facewright.weights.architectures.codeformer import CODEFORMER
 from facewright.weights.architectures.dists import DISTS
 from facewright.weights.architectures.gfpgan import GFPGAN
 from facewright.weights.architectures.identity import IDENTITY
@@ -15,11 +16,16 @@ from facewright.weights.architectures.restoreformer import RESTOREFORMER
 from facewright.weights.architectures.retinaface import RETINAFACE
 from facewright.weights.architectures.stylegan2 import STYLEGAN2
 from facewright.weights.architectures.vgg import VGG
+from facewright.weights.architectures.vqfr import VQFR
+from facewright.weights.architectures.vqgan import VQGAN
 
 ARCHITECTURES: tuple[Architecture, ...] = (
     *GFPGAN,
     *STYLEGAN2,
     *RESTOREFORMER,
+    *CODEFORMER,
+    *VQFR,
+    *VQGAN,
     *RETINAFACE,
     *MTCNN,
     *PARSING,
