@@ -14,10 +14,11 @@ ATTENTION_SIDE = 16
 def autoencoder(shapes: Shapes) -> dict[str, Any]:
     """Arguments of nets.vqgan.VQGAN."""
     levels = _levels(shapes)
-    blocks = {level.count("residual") for level in levels}
-    if len(blocks) != 1 or 0 in blocks:
-        raise DoesNotFit(f"its encoder's levels have {', '.join(str(level.count('residual')) for level in levels)} residual blocks")
-    base, widths = shapes.axis("encoder.blocks.0.weight", 0), _widths(shapes)
+    counts = [len(level["residual"]) for level in levels]
+    if not counts[0] or len(set(counts)) != 1:
+        raise DoesNotFit(f"its encoder's levels have {', '.join(map(str, counts))} residual blocks")
+    base = shapes.axis("encoder.blocks.0.weight", 0)
+    widths = [shapes.axis(f"encoder.blocks.{level['residual'][0]}.conv1.weight", 0) for level in levels]
     if any(width % base for width in widths):
         raise DoesNotFit(f"its widths {', '.join(map(str, widths))} are no multiples of the first one, {base}")
     gumbel = "quantize.embed.weight" in shapes
@@ -26,7 +27,7 @@ def autoencoder(shapes: Shapes) -> dict[str, Any]:
         "nf": base,
         "ch_mult": tuple(width // base for width in widths),
         "quantizer": "gumbel" if gumbel else "nearest",
-        "res_blocks": blocks.pop(),
+        "res_blocks": counts[0],
         "codebook_size": shapes.axis(book, 0),
         "emb_dim": shapes.axis(book, 1),
     }
@@ -34,7 +35,7 @@ def autoencoder(shapes: Shapes) -> dict[str, Any]:
 
 def attentive(shapes: Shapes) -> list[int]:
     """The encoder's levels with attention, finest first."""
-    return [number for number, level in enumerate(_levels(shapes)) if "attention" in level]
+    return [number for number, level in enumerate(_levels(shapes)) if level["attention"]]
 
 
 def attn_resolutions(shapes: Shapes, arguments: dict[str, Any]) -> tuple[int, ...]:
@@ -46,41 +47,26 @@ def _img_size(shapes: Shapes, arguments: dict[str, Any]) -> int:
     return int(ATTENTION_SIDE << (levels[-1] if levels else len(arguments["ch_mult"]) - 1))
 
 
-def _kinds(shapes: Shapes) -> list[str]:
-    """What each of the encoder's blocks is, from the first behind conv_in."""
-    found: list[str] = []
-    for number in range(1, 1 + len(shapes)):
-        block = f"encoder.blocks.{number}."
-        ends = {"norm1.weight": "residual", "q.weight": "attention", "conv.weight": "halving", "weight": "end"}
-        kind = next((kind for end, kind in ends.items() if block + end in shapes), None)
-        if kind is None:
-            return found
-        found.append(kind)
-    return found
-
-
-def _levels(shapes: Shapes) -> list[list[str]]:
-    """The kinds of each level's blocks, without the middle, which is residual, attention, residual, and the two of the end."""
-    kinds = _kinds(shapes)
+def _levels(shapes: Shapes) -> list[dict[str, list[int]]]:
+    """Of each level, finest first, {kind: the numbers of its blocks}; without the middle (residual, attention, residual) and the end."""
+    kinds: list[str] = []
+    while kind := _kind(shapes, f"encoder.blocks.{1 + len(kinds)}."):
+        kinds.append(kind)
     if kinds[-5:] != ["residual", "attention", "residual", "end", "end"]:
         raise DoesNotFit("its encoder does not end as CodeFormer's does")
-    levels: list[list[str]] = [[]]
-    for kind in kinds[:-5]:
+    levels: list[dict[str, list[int]]] = [{"residual": [], "attention": []}]
+    for number, kind in enumerate(kinds[:-5], start=1):
         if kind == "halving":
-            levels.append([])
+            levels.append({"residual": [], "attention": []})
         else:
-            levels[-1].append(kind)
+            levels[-1].setdefault(kind, []).append(number)
     return levels
 
 
-def _widths(shapes: Shapes) -> list[int]:
-    """Channels of each level."""
-    widths, new = [], True
-    for number, kind in enumerate(_kinds(shapes)[:-5], start=1):
-        if kind == "residual" and new:
-            widths.append(shapes.axis(f"encoder.blocks.{number}.conv1.weight", 0))
-        new = kind == "halving" or (new and kind != "residual")
-    return widths
+def _kind(shapes: Shapes, block: str) -> str | None:
+    """What a block is; None where there is none."""
+    ends = {"norm1.weight": "residual", "q.weight": "attention", "conv.weight": "halving", "weight": "end"}
+    return next((kind for end, kind in ends.items() if block + end in shapes), None)
 
 
 def discriminator(shapes: Shapes) -> dict[str, Any]:
