@@ -153,8 +153,9 @@ def _under(metric: Metric, convention: str) -> Metric:
             better, words = "higher", "cosine of two faces' ArcFace embeddings (IDS)"
         elif unit == "radians":
             words = f"{words}, in radians"
+    truth = named_convention(convention).fid.against == "truth" if metric.rules == "fid" else metric.truth
     printed = labelled(metric.rules, convention, **dict(metric.options))
     if metric.name.startswith(("niqe", "identity")):
         kind = metric.name.partition("[")[2].rstrip("]")
         printed = printed.replace("[", f"[{kind}, ", 1)
-    return replace(metric, better=better, words=words, label=printed)
+    return replace(metric, better=better, words=words, label=printed, truth=truth)

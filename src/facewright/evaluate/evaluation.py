@@ -154,18 +154,21 @@ def _open(choices: Choices, sweep: Sweep | None) -> Source:
 
 def _panel(choices: Choices, source: Source) -> Panel:
     """The metrics that were asked for, or all that the pictures and this machine allow."""
-    square = all(width == height for width, height in {case.size for case in source.cases})
+    sizes = {case.size for case in source.cases}
+    square = all(width == height for width, height in sizes)
+    side = min(next(iter(sizes))) if len(sizes) == 1 else None
     if choices.metrics:
         asked = catalogue.find(choices.metrics, choices.convention)
         _check(asked, source, square)
-        return open_panel(asked, choices.convention, pick_device(choices.device))
+        return open_panel(asked, choices.convention, pick_device(choices.device), side=side)
     names = [*catalogue.OFFLINE, *catalogue.WHERE_THERE] if square else [*catalogue.PICTURES, *catalogue.WHERE_THERE]
     names = [name for name in names if name in METRICS]
     fitting = [metric for metric in catalogue.find(names, choices.convention) if source.has_truth or not metric.truth]
     fitting = [metric for metric in fitting if square or not metric.aligned]
     if not fitting:
         raise UsageError("nothing can be measured without a truth", what_to_do="give --truth DIR")
-    panel = open_panel(fitting, choices.convention, pick_device(choices.device), optional=catalogue.WHERE_THERE)
+    device = pick_device(choices.device)
+    panel = open_panel(fitting, choices.convention, device, optional=catalogue.WHERE_THERE, side=side)
     if not panel.metrics:
         name, why = next(iter(panel.left_out.items()))
         raise ModelError(f"cannot compute {name}", why, "give --truth DIR, which needs no file")

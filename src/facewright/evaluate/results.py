@@ -19,6 +19,8 @@ from facewright.evaluate.statistics import Interval, Values
 ALIKE = 0.05
 """A corrected p from which on two methods are not told apart."""
 LEAST_GROUP = 5
+FEATURES = 2048
+"""Of Inception: of fewer pictures the Fréchet distance mostly tells how few they were."""
 NOT_STATED = "not stated"
 
 Scores = dict[str, Values]
@@ -77,6 +79,8 @@ def summarise(
             notes.append(f"{metric.name} is left out: it needs {metric.least} pictures, {len(cases)} are there")
         else:
             kept.append(metric)
+            if metric.name == "fid" and len(cases) <= FEATURES:
+                notes.append(f"{metric.name} of {len(cases)} pictures, fewer than its {FEATURES:,} features: compare it with as many only")
     scores = {
         condition: {method: _scores(journal, panel, kept, condition, method, place, source) for method in source.methods}
         for condition in source.conditions

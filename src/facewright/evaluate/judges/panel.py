@@ -20,54 +20,59 @@ from facewright.evaluate.judges.judge import Judge, Values
 log = logging.getLogger(__name__)
 
 
-def _pixels(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+@dataclass(frozen=True)
+class Wanted:
+    """What a judge is opened for. side: the pictures' shorter side, where all have the same."""
+
+    metrics: Sequence[Metric]
+    convention: str
+    device: torch.device
+    side: int | None = None
+
+
+def _pixels(wanted: Wanted) -> Judge:
     from facewright.evaluate.judges.pixels import Pixels
 
-    return Pixels(metrics, convention)
+    return Pixels(wanted.metrics, wanted.convention)
 
 
-def _dlib(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+def _dlib(wanted: Wanted) -> Judge:
     from facewright.evaluate.judges.faces import Dlib
 
-    return Dlib(device)
+    return Dlib(wanted.device)
 
 
-def _onet(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+def _onet(wanted: Wanted) -> Judge:
     from facewright.evaluate.judges.faces import Onet
 
-    return Onet(device)
+    return Onet(wanted.device)
 
 
-def _lbp(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
+def _lbp(wanted: Wanted) -> Judge:
     from facewright.evaluate.judges.faces import Lbp
 
     return Lbp()
 
 
-def _niqe_faces(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
-    from facewright.evaluate.judges.field import Niqe
-    from facewright.metrics import NiqeModel
+def _fetched(name: str) -> Opener:
+    """One of the field's judges, whose parts are fetched."""
 
-    return Niqe(NiqeModel.bundled(), convention)
+    def open_it(wanted: Wanted) -> Judge:
+        from facewright.evaluate.judges.fetched import OPENERS
+
+        return OPENERS[name](wanted.convention, wanted.device, wanted.side)
+
+    return open_it
 
 
-def _not_yet(metrics: Sequence[Metric], convention: str, device: torch.device) -> Judge:
-    raise ModelError("its judge is not there", "", "")
-
-
-Opener = Callable[[Sequence[Metric], str, torch.device], Judge]
+Opener = Callable[[Wanted], Judge]
+FETCHED = ("niqe-faces", "niqe-published", "lpips-vgg", "lpips-alex", "lpips-squeeze", "arcface", "inception")
 JUDGES: dict[str, Opener] = {
     "pixels": _pixels,
     "dlib": _dlib,
     "onet": _onet,
     "lbp": _lbp,
-    "niqe-faces": _niqe_faces,
-    "niqe-published": _not_yet,
-    "lpips-vgg": _not_yet,
-    "lpips-alex": _not_yet,
-    "lpips-squeeze": _not_yet,
-    "arcface": _not_yet,
-    "inception": _not_yet,
+    **{name: _fetched(name) for name in FETCHED},
 }
 
 
@@ -121,8 +126,10 @@ def open_panel(
     device: torch.device | None = None,
     *,
     optional: Iterable[str] = (),
+    side: int | None = None,
 ) -> Panel:
-    """Load the judges of these metrics. optional: names that are left out, with a word, where their judge's file is missing.
+    """Load the judges of these metrics. optional: names that are left out, with a word, where their judge's file is missing. side: the
+    pictures' shorter side, where all have the same.
 
     Raises ModelError where the file of any other is missing, naming metric and how to get it.
     """
@@ -133,7 +140,7 @@ def open_panel(
     for name in dict.fromkeys(metric.judge for metric in metrics):
         wanted = [metric for metric in metrics if metric.judge == name]
         try:
-            judges.append(JUDGES[name](wanted, convention, device))
+            judges.append(JUDGES[name](Wanted(wanted, convention, device, side)))
         except ModelError as problem:
             needed = [metric.name for metric in wanted if metric.name not in spared]
             if needed:
