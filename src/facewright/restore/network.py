@@ -7,41 +7,69 @@ from torch import Tensor
 
 from facewright.errors import ModelError
 from facewright.nets.blocks.layout import channels_last
+from facewright.nets.codeformer import PUBLISHED_USE, CodeFormer
 from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
 from facewright.nets.restoreformer import RestoreFormer
+from facewright.nets.vqfr import VQFRv1, VQFRv2
 from facewright.weights import Model
 from facewright.weights.device import PRECISIONS
+
+Network = GFPGAN | RestoreFormer | CodeFormer | VQFRv1 | VQFRv2
 
 
 class FaceNetwork:
     """size: side S of its crops. Raises ModelError for a model that restores no faces."""
 
     def __init__(self, model: Model, device: torch.device, precision: str, seed: int) -> None:
-        net = model.net
-        if not isinstance(net, (GFPGAN, RestoreFormer)):
-            raise ModelError(f"{model.info['name']} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+        net = _restorer(model)
         self.device, self.dtype = device, _dtype(precision, device)
-        self.size = net.out_size if isinstance(net, GFPGAN) else net.resolution
+        self.size = net.out_size if isinstance(net, GFPGAN) else net.img_size if isinstance(net, CodeFormer) else net.resolution
         # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
         preparable = isinstance(net, GFPGAN) and device.type == "cpu" and net.flavour != "original"
-        self._net: GFPGAN | PreparedGFPGAN | RestoreFormer
+        self._net: Network | PreparedGFPGAN
         self._net = prepare(net, self.dtype) if preparable and isinstance(net, GFPGAN) else channels_last(net)
         # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
         self._noise: list[Tensor] = []
         if isinstance(net, GFPGAN):
             self._noise = [each.to(device) for each in net.make_noise(torch.Generator().manual_seed(seed))]
 
-    def __call__(self, crops: Tensor) -> Tensor:
-        """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32."""
+    @property
+    def has_fidelity(self) -> bool:
+        """Whether the network itself can stay nearer to the damaged face or go nearer to what it knows."""
+        return isinstance(self._net, (CodeFormer, VQFRv2))
+
+    @property
+    def usual_fidelity(self) -> float:
+        """What is taken where nobody chose: as the published program does; 0 for a network without the choice."""
+        return PUBLISHED_USE[self._net.task][0] if isinstance(self._net, CodeFormer) else 0.0
+
+    def __call__(self, crops: Tensor, fidelity: float | None = None) -> Tensor:
+        """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32.
+
+        fidelity: for a network that has it, 0 (its own picture) to 1 (nearest to the crop); None: the usual one.
+        """
         crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
         casts = self.dtype != torch.float32 and not isinstance(self._net, PreparedGFPGAN)
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
-            if isinstance(self._net, RestoreFormer):
+            if isinstance(self._net, (CodeFormer, VQFRv2)):
+                picture = self._net(crops, self.usual_fidelity if fidelity is None else fidelity)
+            elif isinstance(self._net, (RestoreFormer, VQFRv1)):
                 picture = self._net(crops)
             else:
                 picture, _ = self._net(crops, return_rgb=False, noise=self._noise)
         restored: Tensor = picture.float().clamp(-1, 1)
         return restored
+
+
+def _restorer(model: Model) -> Network:
+    net, name, path = model.net, model.info["name"], model.info["path"]
+    if isinstance(net, CodeFormer) and net.task != "restoration":
+        told = "task" in model.info["assumed"]  # by its shapes alone
+        what_to_do = f"if it learned to restore, say so: {path}:task=restoration" if told else "take codeformer"
+        raise ModelError(f"{name} does not restore faces", f"it is a CodeFormer for {net.task}", what_to_do)
+    if not isinstance(net, Network):
+        raise ModelError(f"{name} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+    return net
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -252,11 +252,13 @@ def _face_row(number: int, face: FaceResult, restoration: Restoration) -> str:
         for crop, when in zip(_crops(face, restoration), ("before", "after"), strict=True)
     )
     deed = face.action + (f" at {100 * face.strength:.0f} %" if face.action == "blended" else "")
+    knob = f", w {face.fidelity:g}" if face.fidelity is not None and face.action != "left alone" else ""
     why = "".join(f"<p>{_with_options(reason)}</p>" for reason in face.reasons)
     identity = f" <small>{face.identity:.2f}</small>" if face.identity is not None and face.action != "left alone" else ""
     return (
         f'<tr data-box="box{number}-{face.index}" class="{"warn" if is_warning(face) else ""}"><th scope="row">{face.index}</th>{crops}'
-        f'<td class="deed {_CLASSES[face.action]}"><b>{deed}</b> <small>{face.pixels:.0f} px across</small></td><td class="why">{why}</td>'
+        f'<td class="deed {_CLASSES[face.action]}"><b>{deed}</b> <small>{face.pixels:.0f} px across{knob}</small></td>'
+        f'<td class="why">{why}</td>'
         f'<td class="number drift" data-label="Identity"><b>{identity_word(face)}</b>{identity}</td>'
         f'<td class="number" data-label="Sharpness">{_sharpness(face)}</td>'
         f'<td class="number" data-label="Score">{face.face.score:.3f}</td></tr>'

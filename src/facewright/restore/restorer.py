@@ -80,6 +80,12 @@ class Restorer:
         self.detector = self.served.detector
         self.identity = Identity.load(str(self.device))
 
+    @property
+    def fidelity(self) -> float:
+        """w in [0, 1]: for the network, where it has it, else the part of the photo's own face that stays."""
+        asked = self.settings.fidelity
+        return self.network.usual_fidelity if asked == "auto" else float(asked)
+
     def restore(self, photos: Iterable[str | Path | Photo | NDArray[Any]]) -> Iterable[Restoration]:
         """One `Restoration` a photo, in order. Raises at the first photo that cannot be read."""
         for photo in photos:
@@ -117,7 +123,9 @@ class Restorer:
         for start in range(0, len(waiting), self.settings.batch):
             batch = waiting[start : start + self.settings.batch]
             crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
-            restored = self.network(crops)
+            restored = self.network(crops, self.fidelity)
+            for face in batch:
+                face.fidelity = self.fidelity if self.network.has_fidelity else None
             if self.settings.as_published:
                 self._take_as_published(batch, restored)
                 continue
@@ -177,7 +185,7 @@ class Restorer:
 
     def _judge(self, faces: list[FaceResult]) -> None:
         """Strength, identity and the reasons, for faces fresh from the network."""
-        wanted = self.settings.strength * (1 - (0.0 if self.settings.fidelity == "auto" else float(self.settings.fidelity)))
+        wanted = self.settings.strength * (1 if self.network.has_fidelity else 1 - self.fidelity)
         limit = self.settings.max_identity_drift
         for face in faces:
             face.strength = wanted

@@ -22,8 +22,10 @@ class Settings:
     """One run's choices; the command line and `Restorer` fill the same fields.
 
     faces: "all", "largest", "center" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
-    fidelity: "auto" or w in [0, 1], how much of the photo's own face stays in the restored one (0: the model's picture alone);
-    "auto" is 0 and rises only where `max_identity_drift` asks for it. strength: opacity of the restored face on the photo.
+    fidelity: "auto" or w in [0, 1], how near the restored face stays to the photo's own (0: the model's picture alone). A network with a
+    control of its own (CodeFormer, VQFR 2) takes it, and "auto" is what its publisher takes (0.5 and 0); for others w is the part of the
+    photo's own face that is left, and "auto" is 0. strength: opacity of the restored face on the photo, which falls where
+    `max_identity_drift` asks for it.
     upscale: output size over input size; background: what fills the photo between the faces: "lanczos", "none", or a model that enlarges,
     by name or file (which then also serves at upscale 1). as_published: follow the published program's procedure, see `restore.published`.
     max_identity_drift: largest embedding distance between restored and original face (None: report only).
