@@ -127,7 +127,7 @@ def test_second_guard_stands_when_the_first_is_fooled(tmp_path: Path, monkeypatc
 
     marker = tmp_path / "marker"
     path = save(tmp_path / "evil.pth", {"x": Payload(marker)}, "zip")
-    monkeypatch.setattr(reader, "_inspect_zip", lambda path: set())
+    monkeypatch.setattr(reader, "_inspect_zip", lambda path, arrays: set())
     with pytest.raises(ModelError, match="torch does not accept it"):
         read_state(path)
     assert not marker.exists()
