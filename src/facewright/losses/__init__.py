@@ -5,6 +5,7 @@ from facewright.losses.codebook import adaptive_weight, code_cross_entropy, code
 from facewright.losses.components import component_style_loss
 from facewright.losses.embedding import EmbeddingLoss
 from facewright.losses.identity import ArcFaceIdentityLoss
+from facewright.losses.lpips import lpips_loss
 from facewright.losses.penalties import path_length_penalty, path_lengths, r1_penalty
 from facewright.losses.perceptual import PerceptualLoss, gram
 from facewright.losses.pixel import charbonnier, grid_l1, l1, mse, pyramid_l1
@@ -24,6 +25,7 @@ __all__ = [
     "gram",
     "grid_l1",
     "l1",
+    "lpips_loss",
     "mean_distance",
     "mse",
     "path_length_penalty",

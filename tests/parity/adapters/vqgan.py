@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facewright.losses import adaptive_weight, gan_loss, l1, mean_distance, mse, perplexity
+from facewright.losses import adaptive_weight, gan_loss, l1, lpips_loss, mean_distance, mse, perplexity
 from facewright.nets.blocks.autoencoder import DoublingConv, HalvingConv, SelfAttention, SwishResBlock
 from facewright.nets.blocks.codebook import GumbelCode, NearestCode
+from facewright.nets.lpips import LPIPS
 from facewright.nets.vqgan import VQGAN, Encoder, Generator, PatchDiscriminator
 from parity.following import check_keys, check_results, load
 from parity.reading import Fixture
@@ -109,7 +110,7 @@ CALLS: dict[str, Callable[..., dict[str, Tensor]]] = {"VQAutoEncoder": coded, "V
 
 
 def without_network(fixture: Fixture) -> Callable[[Fixture], None] | None:
-    starts = {"ganloss_": check_game, "adaptive_weight_": check_adaptive_weight, "pixel_losses": check_pixels}
+    starts = {"ganloss_": check_game, "adaptive_weight_": check_adaptive_weight, "pixel_losses": check_pixels, "lpips_": check_lpips}
     return next((check for start, check in starts.items() if fixture.case.startswith(start)), None)
 
 
@@ -155,3 +156,17 @@ def check_pixels(fixture: Fixture) -> None:
     for name, result in results.items():
         fixture.check(name, result)
     fixture.check_gradient("pred", torch.autograd.grad(torch.stack([*results.values()]).sum(), pred)[0])
+
+
+def check_lpips(fixture: Fixture) -> None:
+    options, net = fixture.arguments, LPIPS("vgg").eval()
+    state = {name.removeprefix("perceptual."): value for name, value in fixture.state().items()}
+    kept = net.load_state_dict(state, strict=False)
+    # the heads' second names, and constants
+    assert not kept.unexpected_keys and all(name.startswith(("lins.", "scaling_layer.")) for name in kept.missing_keys)
+    inputs = fixture.inputs()
+    pred = inputs["pred"].requires_grad_(True)
+    norms = {name: options[name] for name in ("range_norm", "use_input_norm")}
+    loss = options["loss_weight"] * lpips_loss(net, pred, inputs["target"], **norms)
+    fixture.check("loss", loss)
+    fixture.check_gradient("pred", torch.autograd.grad(loss, pred)[0])
