@@ -48,7 +48,7 @@ def strips(source: Source, results: Results) -> Iterator[Strip]:
     if metric is None or not results.cases:
         return
     judged = list(source.models) or list(source.methods)
-    shown = _shown(source)
+    shown = shown_methods(source)
     for condition in source.conditions:
         keys = np.mean([[_key(metric, value) for value in results.scores[condition][method][metric.name]] for method in judged], axis=0)
         order = [int(index) for index in np.argsort(keys, kind="stable") if not np.isnan(keys[index])]
@@ -71,13 +71,13 @@ def _key(metric: Metric, value: float) -> float:
     return key if np.isfinite(key) or np.isnan(key) else float(np.sign(key) * 1e9)
 
 
-def _shown(source: Source) -> list[str]:
-    """The damaged picture and the models; of many (a sweep) some, evenly spread."""
+def shown_methods(source: Source, most: int = MOST_METHODS) -> list[str]:
+    """The damaged picture and the models; of many (a sweep) so many, evenly spread."""
     models = list(source.models)
-    if len(models) > MOST_METHODS:
-        models = [models[round(index * (len(models) - 1) / (MOST_METHODS - 1))] for index in range(MOST_METHODS)]
+    if len(models) > most:
+        models = [models[round(index * (len(models) - 1) / (most - 1))] for index in range(most)]
     first = [method for method in source.methods if method == "damaged"]
-    return [*first, *(models or [method for method in source.methods if method not in first][:MOST_METHODS])]
+    return [*first, *(models or [method for method in source.methods if method not in first][:most])]
 
 
 def _strip(source: Source, results: Results, condition: str, index: int, shown: Sequence[str], metric: Metric, worst: bool) -> Strip | None:

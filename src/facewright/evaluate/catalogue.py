@@ -110,15 +110,17 @@ OFFLINE = (
 """What needs nothing but what ships inside."""
 WHERE_THERE = ("lpips[vgg]", "lpips[alex]", "niqe[faces]", "niqe[published]", "identity[arcface]", "fid")
 """What is added to them where its files are there."""
+DEFAULT = "basicsr"
+"""The convention where none is named."""
 PICTURES = ("psnr[rgb]", "ssim[rgb]")
 """What any two pictures have, faces or not."""
-MEANT = {"psnr": "psnr[rgb]", "ssim": "ssim[y]", "identity": "identity[dlib]", "landmarks": "landmarks[onet]", "rank1": "rank1[lbp]",
+MEANT = {"identity": "identity[dlib]", "landmarks": "landmarks[onet]", "rank1": "rank1[lbp]",
          "sharpness": "sharpness[ratio]", "niqe": "niqe[faces]", "lmd": "landmarks[onet]", "deg": "identity[arcface]",
          "ids": "identity[arcface]"}  # fmt: skip
 """What a bare word means; psnr, ssim and lpips mean what the convention takes."""
 
 
-def find(names: Iterable[str], convention: str = "basicsr") -> tuple[Metric, ...]:
+def find(names: Iterable[str], convention: str = DEFAULT) -> tuple[Metric, ...]:
     """The metrics of these names under a convention, in the catalogue's order. Raises UsageError with the nearest names."""
     rules = named_convention(convention)
     own = {"psnr": f"psnr[{rules.psnr.channel}]", "ssim": f"ssim[{rules.ssim.channel}]", "lpips": f"lpips[{rules.lpips.net}]"}

@@ -28,7 +28,7 @@ from facewright.metrics.conventions import convention as named_convention
 from facewright.restore import Settings
 from facewright.weights.device import pick_device
 
-ACROSS = ("lpips[vgg]", "lpips[alex]", "fid", "niqe[published]", "kid[dlib]", "features[onet]", "niqe[faces]", "ssim[rgb]", "psnr[rgb]")
+ACROSS = ("lpips[vgg]", "lpips[alex]", "fid", "niqe[published]", "features[onet]", "kid[dlib]", "niqe[faces]", "ssim[y]", "psnr[rgb]")
 """Quality in a trade-off: the first of these that is measured."""
 UP = ("identity[dlib]", "identity[arcface]", "landmarks[onet]", "psnr[rgb]")
 
@@ -50,7 +50,7 @@ class Choices:
     data: Path | None = None
     sweep: str = ""
     metrics: tuple[str, ...] = ()
-    convention: str = "basicsr"
+    convention: str = catalogue.DEFAULT
     groups: tuple[str, ...] = ()
     limit: int | None = None
     size: int | None = None
@@ -162,7 +162,10 @@ def _panel(choices: Choices, source: Source) -> Panel:
         _check(asked, source, square)
         return open_panel(asked, choices.convention, pick_device(choices.device), side=side)
     names = [*catalogue.OFFLINE, *catalogue.WHERE_THERE] if square else [*catalogue.PICTURES, *catalogue.WHERE_THERE]
-    names = [name for name in names if name in METRICS]
+    if choices.convention != catalogue.DEFAULT or (choices.suite and not suite(choices.suite).offline):
+        # as its tables have it: their channel, not that of ours
+        own = [metric.name for metric in catalogue.find(("psnr", "ssim"), choices.convention)]
+        names = own + [name for name in names if not name.startswith(("psnr", "ssim"))]
     fitting = [metric for metric in catalogue.find(names, choices.convention) if source.has_truth or not metric.truth]
     fitting = [metric for metric in fitting if square or not metric.aligned]
     if not fitting:
@@ -230,6 +233,7 @@ def _write(done: Evaluated, folder: Path, sweep: Sweep | None) -> None:
         settings={name: value for name, value in done.settings.items() if value},
         left_out=done.panel.left_out,
         published=published(done.choices.beside or done.choices.suite),
+        asked_beside=done.choices.beside not in ("", done.choices.suite),
         swept=_swept(done, sweep),
     )
     write_atomically(folder / "index.html", page.page(source, results, strips(source, results), telling).encode(errors="replace"))

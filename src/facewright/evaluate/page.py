@@ -17,7 +17,7 @@ from PIL import Image as Picture
 
 import facewright
 from facewright.evaluate import charts, statistics
-from facewright.evaluate.cases import Strip
+from facewright.evaluate.cases import Strip, shown_methods
 from facewright.evaluate.catalogue import METRICS, Metric
 from facewright.evaluate.files import p_against_best
 from facewright.evaluate.published import Printed
@@ -26,7 +26,7 @@ from facewright.evaluate.source import Source
 from facewright.evaluate.statistics import Interval
 
 FEW = ("identity[dlib]", "identity[arcface]", "lpips[vgg]", "lpips[alex]", "landmarks[onet]", "features[onet]", "ssim[y]", "psnr[rgb]")
-GROUP_METRICS = 4
+GROUP_METRICS, GROUP_METHODS = 4, 3
 FAILURES_SHOWN = 20
 
 
@@ -42,20 +42,22 @@ class Swept:
 
 @dataclass
 class Told:
-    """What the page tells beside the results. settings: label to text. left_out: metric to why."""
+    """What the page tells beside the results. settings: label to text. left_out: metric to why. asked_beside: nobody knows whether the
+    pictures are those of the published numbers."""
 
     title: str
     words: str
     settings: Mapping[str, str]
     left_out: Mapping[str, str] = field(default_factory=dict)
     published: Sequence[Printed] = ()
+    asked_beside: bool = False
     swept: Swept | None = None
 
 
 def page(source: Source, results: Results, strips: Iterable[Strip], told: Told) -> str:
     """The whole page as text."""
     text = (files("facewright") / "evaluate" / "page.html").read_text(encoding="utf-8")
-    colours = _colours(source)
+    colours = _colours(source, told.swept)
     sections = [
         _glance(results, colours),
         _trade_off(results, told.swept, colours),
@@ -203,7 +205,7 @@ def _groups(results: Results, source: Source) -> _Section:
     """Each group: the damaged picture and each model, for a few judges, one table a column and damage."""
     there = {metric.name: metric for metric in results.metrics if results.groups and metric.name in _first(results.groups[0].numbers)}
     metrics = [there[name] for name in FEW if name in there][:GROUP_METRICS] or list(there.values())[:GROUP_METRICS]
-    methods = [method for method in source.methods if method == "damaged" or method in source.models][:6] or list(source.methods)[:6]
+    methods = shown_methods(source, GROUP_METHODS)
     parts = []
     for column in dict.fromkeys(row.column for row in results.groups):
         rows = [row for row in results.groups if row.column == column]
@@ -329,6 +331,7 @@ def _published(results: Results, told: Told) -> _Section:
     words = (
         "What papers print. <span class=seen>Verified</span> cells were seen in a source; <span class=recalled>recalled</span> ones are "
         "from memory of the paper and serve as orientation. Only numbers under the same convention can be compared."
+        f"{' Ours compare only if the pictures are those of that set, which nobody checked.' if told.asked_beside else ''}"
     )
     return _section("published", "Published numbers", "".join(parts), words)
 
@@ -359,12 +362,15 @@ def _measured(results: Results, told: Told) -> _Section:
 # Words ----------------------------------------------------------------------------------------------------------------------------------
 
 
-def _colours(source: Source) -> dict[str, int]:
-    """Models take the strong colours 0 to 7, rivals the quiet ones from 8."""
-    models = [method for method in source.methods if method in source.models]
+def _colours(source: Source, swept: Swept | None) -> dict[str, int]:
+    """Models take the strong colours 0 to 7, a sweep's variants that of their model, rivals the quiet ones from 8."""
+    model_of = {method: model for model, values in swept.methods.items() for method in values.values()} if swept else {}
+    models = list(dict.fromkeys(model_of.get(method, method) for method in source.models))
     others = [method for method in source.methods if method not in source.models]
-    found = {name: index % 8 for index, name in enumerate(models)} | {name: 8 + index % 5 for index, name in enumerate(others)}
-    return {name: found[name] for name in source.methods}
+    return {
+        method: 8 + others.index(method) % 5 if method in others else models.index(model_of.get(method, method)) % 8
+        for method in source.methods
+    }
 
 
 def _chip(method: str, colours: Mapping[str, int]) -> str:

@@ -163,7 +163,7 @@ def interval_of(metric: Metric, values: Values, people: Sequence[str], seed: int
 def _compare(table: Table, metric: Metric, scores: dict[str, Scores], people: list[str], seed: int) -> None:
     methods = list(scores)
     ranked = sorted(methods, key=lambda method: -metric.worse_first(table.numbers[method][metric.name].mean))
-    if not ranked or np.isnan(table.numbers[ranked[0]][metric.name].mean):
+    if len(ranked) < 2 or np.isnan(table.numbers[ranked[0]][metric.name].mean):
         return
     best = ranked[0]
     table.best[metric.name], table.alike[metric.name] = best, {best}
