@@ -1,12 +1,11 @@
 """What a family album is worth: gfpgan-mini fine-tuned on a few people, measured on other photographs of the same people.
 
-    python benchmarks/album.py --work FOLDER [--people 8] [--steps 600]
-    python benchmarks/album.py --work FOLDER --sheet sheet.png      # again, from the models that are there
+    python benchmarks/album.py --work FOLDER [--people 10] [--steps 300] [key=value ...]
 
 The family are people of the face set with one photograph or two that may be trained on and another that nothing was trained on. Each other
 photograph is damaged `--draws` times by the seed, and restored by the model that ships, by the one that knows the family, and by one that
-learned as long from other people: what that gains is the training's, what the family's model gains beyond it is the family's. Judges are
-those of `quality.py`; those marked * are close to a loss.
+learned as long from other people: what that gains is the training's, what the family's model gains beyond it is the family's. The
+measuring is `facewright evaluate`'s; FOLDER/evaluation/ has its page. A run goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -19,62 +18,48 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
 
-from facewright.data import FaceRow, open_faces, read_manifest
-from facewright.degrade import preset
-from facewright.restore import Restorer
+from facewright.data import FaceRow, read_manifest
+from facewright.evaluate.evaluation import Choices, Evaluation
 from facewright.train.run import train
-from quality import SIZE, Images, Judges, Scores, restored
 
-LEVELS = ("medium", "heavy")
+SIZE = 256
+COPIES = "{stem}-draw{draw}{suffix}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FACEWRIGHT_DATA", here.parent / "shared" / "data")) / "faces")
-    parser.add_argument("--work", type=Path, required=True, help="where albums and runs go")
-    parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--work", type=Path, required=True, help="where albums, runs and the evaluation go")
+    parser.add_argument("--people", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--draws", type=int, default=4, help="damages of each photograph")
-    parser.add_argument("--sheet", type=Path, help="also write a picture: damaged | shipped | family | truth")
     parser.add_argument("overrides", nargs="*", help="settings of the training, key=value")
     arguments = parser.parse_args()
 
     family, strangers, held_out = chosen(arguments.data, arguments.people)
-    models = {"shipped": "gfpgan-mini"}
-    for name, rows in {"strangers": strangers, "family": family}.items():
-        album(arguments.work / name, rows)
-        run = arguments.work / f"run-{name}"
+    models = []
+    for name, rows in {"family": family, "strangers": strangers}.items():
+        album(arguments.work / name, rows, split="train")
         overrides = [f"recipe.data={arguments.work / name}", f"run.steps={arguments.steps}", *arguments.overrides]
-        models[name] = str(train("gfpgan", "finetune", overrides, run))
+        exported = train("gfpgan", "finetune", overrides, arguments.work / f"run-{name}")
+        models.append(shutil.copyfile(exported, arguments.work / f"{name}.safetensors"))
+    print(f"family: {len(family)} photographs of {arguments.people} people; strangers: {len(strangers)} of as many")
 
-    truth = np.repeat(pictures_of(held_out), arguments.draws, axis=0)
-    judges = Judges(truth)
-    restorers = {name: Restorer(model=model, aligned=True) for name, model in models.items()}
-    people = len({row.person for row in held_out})
-    print(f"{len(held_out)} photographs of {people} people, {arguments.draws} damages each, {SIZE} px\n")
-    print("| damage | model | " + " | ".join(Judges.COLUMNS) + " |\n|" + "---|" * (2 + len(Judges.COLUMNS)))
-    sheets = []
-    for level in LEVELS:
-        damaged = damage(level, truth)
-        made = {"damaged": damaged} | {name: restored(damaged, restorer) for name, restorer in restorers.items()}
-        scores = {name: judges(images) for name, images in made.items()}
-        for name, score in scores.items():
-            print(f"| {level} | {name} | " + " | ".join(score.row()) + " |", flush=True)
-        print(
-            f"| {level} | family better than shipped, of {len(held_out)} | {wins(scores['family'], scores['shipped'], arguments.draws)} |"
-        )
-        columns = (made["damaged"], made["shipped"], made["family"], truth)
-        sheets.append(np.concatenate([np.concatenate(list(images[:: arguments.draws][:8]), axis=0) for images in columns], axis=1))
-    if arguments.sheet:
-        levels = np.rint(np.clip(np.concatenate(sheets, axis=1), 0, 1) * 255).astype(np.uint8)
-        Picture.fromarray(levels).save(arguments.sheet)
+    album(arguments.work / "others", held_out, split="val", draws=arguments.draws)
+    choices = Choices(
+        suite="val-faces",
+        models=("gfpgan-mini", *map(str, models)),
+        damage=("medium", "heavy"),
+        rivals=(),
+        data=arguments.work / "others",
+    )
+    print(Evaluation(choices).run(arguments.work / "evaluation").markdown)
 
 
 def chosen(data: Path, people: int) -> tuple[list[FaceRow], list[FaceRow], list[FaceRow]]:
-    """The album's rows, as many of strangers, and the rows of the album's people that nothing was trained on."""
+    """The album's rows, as many people's of strangers, and the rows of the album's people that nothing was trained on."""
     photos: dict[str, list[FaceRow]] = defaultdict(list)
     for row in read_manifest(data, lambda row: row.split == "train" and row.stored_width >= SIZE):
         photos[row.person].append(row)
@@ -92,32 +77,19 @@ def chosen(data: Path, people: int) -> tuple[list[FaceRow], list[FaceRow], list[
     return [row for person in family for row in learned(person)], [row for person in strangers for row in learned(person)], held_out
 
 
-def album(folder: Path, rows: list[FaceRow]) -> None:
-    """The crops and a manifest of their own."""
+def album(folder: Path, rows: list[FaceRow], *, split: str, draws: int = 1) -> None:
+    """The crops, `draws` copies of each, and a manifest of their own that says they belong to `split`."""
     folder.mkdir(parents=True, exist_ok=True)
+    told = []
     for row in rows:
-        shutil.copyfile(row.file, folder / row.file.name)
+        for draw in range(draws):
+            name = COPIES.format(stem=row.file.stem, draw=draw, suffix=row.file.suffix)
+            shutil.copyfile(row.file, folder / name)
+            told.append({**row.columns, "file": name, "split": split})
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0].columns))
         writer.writeheader()
-        writer.writerows(row.columns for row in rows)
-
-
-def pictures_of(rows: list[FaceRow]) -> Images:
-    wanted = {row.file for row in rows}
-    return open_faces(rows[0].file.parent, SIZE, keep=lambda row: row.file in wanted).stacked().astype(np.float32) / np.float32(255)
-
-
-def damage(level: str, truth: Images) -> Images:
-    degradation = preset(level).scaled(SIZE)
-    return np.stack([degradation(picture, np.random.default_rng([7, index]))[0] for index, picture in enumerate(truth)])
-
-
-def wins(ours: Scores, theirs: Scores, draws: int) -> str:
-    """On how many photographs each number is better, averaged over its damages."""
-    better = {"psnr": 1, "ssim": 1, "identity": -1, "inner": -1, "landmarks": -1, "onet": -1}
-    each = {name: sign * (ours.each[name] - theirs.each[name]).reshape(-1, draws).mean(axis=1) for name, sign in better.items()}
-    return " | ".join(str(int((values > 0).sum())) for values in each.values()) + " | |"
+        writer.writerows(told)
 
 
 if __name__ == "__main__":
