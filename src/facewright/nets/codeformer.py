@@ -85,10 +85,13 @@ class CodeFormer(VQGAN):
         """The first half of `forward`, which the published program calls code_only."""
         self.check_size(x)
         features, maps = self.encoder.with_maps(x, self.connect_list)
-        tokens = self.feat_emb(features.flatten(2).transpose(1, 2))
-        for layer in self.ft_layers:
-            tokens = layer(tokens, self.position_emb)
-        return Prediction(self.idx_pred_layer(tokens), features, maps)
+        # small, and a code more or less likely by a rounding is another code: not in half precision, unless all of the network is
+        with torch.autocast(x.device.type, enabled=False):
+            features = features.to(self.position_emb.dtype)
+            tokens = self.feat_emb(features.flatten(2).transpose(1, 2))
+            for layer in self.ft_layers:
+                tokens = layer(tokens, self.position_emb)
+            return Prediction(self.idx_pred_layer(tokens), features, maps)
 
     def decode(self, prediction: Prediction, w: float | Tensor | None = None, *, adain: bool | None = None) -> Tensor:
         """The second half of `forward`. Neither the codes nor the encoder's maps get a gradient; with `adain` its features do."""

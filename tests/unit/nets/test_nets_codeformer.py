@@ -59,6 +59,18 @@ def test_the_change_of_the_last_fusion_is_proportional_to_w() -> None:
     torch.testing.assert_close((fused[1] - fused[0]) * 2.6, fused[2] - fused[0], atol=1e-4, rtol=1e-3)
 
 
+def test_codes_are_predicted_in_full_precision_under_autocast(net: CodeFormer) -> None:
+    x = maps(1, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        prediction, picture = net.predict(x), net(x)
+    assert prediction.logits.dtype == prediction.features.dtype == torch.float32 and picture.isfinite().all()
+    exact = net.predict(x).logits
+    # one token's scores are spread much wider than what the encoder's rounding does to them
+    assert (prediction.logits - exact).abs().mean() < 0.05 * exact.std()
+    half = CodeFormer(**SIZES).to(torch.bfloat16)
+    assert half(x.bfloat16()).dtype == torch.bfloat16
+
+
 def test_without_w_the_damaged_face_s_maps_do_not_matter(net: CodeFormer) -> None:
     prediction = net.predict(maps(1, 3, 32, 32))
     prediction.maps.clear()

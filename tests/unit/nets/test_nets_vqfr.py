@@ -63,6 +63,13 @@ def test_a_fresh_layer_is_half_a_plain_convolution() -> None:
     torch.testing.assert_close(layer(x, maps(1, 4, 6, 6, seed=1)), F.conv2d(x, layer.weight, padding=1) / 2, atol=1e-5, rtol=1e-4)
 
 
+def test_half_precision_does_not_round_the_places() -> None:
+    x = maps(1, 4, 6, 400)
+    offset, mask, weight = torch.full((1, 18, 6, 400), 0.25), torch.ones(1, 9, 6, 400), maps(2, 4, 3, 3, seed=1)
+    exact, half = (deformable_conv(*(each.to(kind) for each in (x, offset, mask, weight))) for kind in (torch.float32, torch.bfloat16))
+    assert half.dtype == torch.bfloat16 and (exact - half).abs().mean() < 0.01 * exact.std()
+
+
 def lively(net: VQFRv1 | VQFRv2) -> VQFRv1 | VQFRv2:
     """With offsets that a fresh network does not have."""
     torch.manual_seed(5)

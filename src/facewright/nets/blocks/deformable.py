@@ -44,13 +44,14 @@ def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     mask = mask.view(n, groups, k * k, 1, height, width)
     rows = torch.arange(height, device=x.device, dtype=torch.float32)[:, None]
     columns = torch.arange(width, device=x.device, dtype=torch.float32)
-    grouped, result = x.reshape(n * groups, c // groups, height, width), None
+    # half precision would round the places to whole pixels and more
+    grouped, result = x.float().reshape(n * groups, c // groups, height, width), None
     for tap in range(k * k):  # tap by tap: all at once would hold k^2 copies of x
         down = rows + tap // k - k // 2 + offset[:, :, tap, 0]
         along = columns + tap % k - k // 2 + offset[:, :, tap, 1]
         # grid_sample counts from edge to edge, -1 to 1
         places = torch.stack([(2 * along + 1) / width - 1, (2 * down + 1) / height - 1], dim=-1).flatten(0, 1)
-        found = F.grid_sample(grouped, places.to(x.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
+        found = F.grid_sample(grouped, places, mode="bilinear", padding_mode="zeros", align_corners=False).to(x.dtype)
         found = (found.view(n, groups, -1, height, width) * mask[:, :, tap]).reshape(n, c, height, width)
         part = F.conv2d(found, weight[:, :, tap // k, tap % k, None, None])
         result = part if result is None else result + part
