@@ -141,7 +141,7 @@ def _open(choices: Choices, sweep: Sweep | None) -> Source:
         raise UsageError("--sweep needs --model", "only a model has something to sweep")
     if rivals.SLOW in choices.rivals and (choices.limit is None or choices.limit > rivals.SLOW_LIMIT):
         raise UsageError(
-            f"{rivals.SLOW} is too slow for a whole suite", "it takes about a minute a face", f"add --limit {rivals.SLOW_LIMIT} or less"
+            f"{rivals.SLOW} is too slow for a whole suite", "it takes a minute or two a face", f"add --limit {rivals.SLOW_LIMIT} or less"
         )
     settings = Settings(
         aligned=True, device=choices.device, precision=choices.precision, batch=min(choices.batch, 1024), as_published=choices.as_published

@@ -1,7 +1,8 @@
 """Deep Image Prior: an untrained network fitted to one damaged picture, stopped before it learns the damage too.
 
-Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018, arXiv:1711.10925. Small and honest: five levels of 48 channels with skips of 4,
-a few hundred steps instead of two thousand, noise on the input; it is told the size of the small picture and nothing else of the damage.
+Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018, arXiv:1711.10925. Small and honest: five levels of 16 to 64 channels with skips
+of 4, a few hundred steps instead of two thousand, noise on the input; it is told the size of the small picture and nothing else of the
+damage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 Image = NDArray[np.float32]
 
 STEPS = 400
-CHANNELS, SKIP, LEVELS = 48, 4, 5
+NOISE, WIDTHS, SKIP = 8, (16, 32, 64, 64, 64), 4
+"""Channels of the input, of the levels from fine to coarse, and of each skip."""
 
 
 def deep_image_prior(small: Image, size: int, *, steps: int = STEPS, seed: int = 0, device: str = "cpu") -> Image:
@@ -26,7 +28,7 @@ def deep_image_prior(small: Image, size: int, *, steps: int = STEPS, seed: int =
     """
     chance = torch.Generator().manual_seed(seed)
     target = torch.from_numpy(np.ascontiguousarray(small)).permute(2, 0, 1)[None].to(device)
-    noise = 0.1 * torch.rand(1, 32, size, size, generator=chance)
+    noise = 0.1 * torch.rand(1, NOISE, size, size, generator=chance)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = Hourglass().to(device)
@@ -47,15 +49,16 @@ def deep_image_prior(small: Image, size: int, *, steps: int = STEPS, seed: int =
 
 
 class Hourglass(nn.Module):
-    """Down by strides, up by bilinear doubling, a thin skip at each level. N x 32 x S x S to N x 3 x S x S in [0, 1]."""
+    """Down by strides, up by bilinear doubling, a thin skip at each level. N x NOISE x S x S to N x 3 x S x S in [0, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
-        inputs = [32, *[CHANNELS] * (LEVELS - 1)]
-        self.down = nn.ModuleList(nn.Sequential(_layer(i, CHANNELS, 2), _layer(CHANNELS, CHANNELS)) for i in inputs)
+        inputs = (NOISE, *WIDTHS[:-1])
+        self.down = nn.ModuleList(nn.Sequential(_layer(i, o, 2), _layer(o, o)) for i, o in zip(inputs, WIDTHS, strict=True))
         self.skip = nn.ModuleList(_layer(i, SKIP, size=1) for i in inputs)
-        self.up = nn.ModuleList(nn.Sequential(_layer(CHANNELS + SKIP, CHANNELS), _layer(CHANNELS, CHANNELS, size=1)) for _ in inputs)
-        self.out = nn.Conv2d(CHANNELS, 3, 1)
+        below = (*WIDTHS[1:], WIDTHS[-1])
+        self.up = nn.ModuleList(nn.Sequential(_layer(b + SKIP, o), _layer(o, o, size=1)) for b, o in zip(below, WIDTHS, strict=True))
+        self.out = nn.Conv2d(WIDTHS[0], 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []

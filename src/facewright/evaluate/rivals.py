@@ -14,7 +14,7 @@ from facewright.evaluate.damages import Damaged, Image
 
 SLOW = "deep-image-prior"
 SLOW_LIMIT = 16
-"""Faces: it takes about a minute each on a processor."""
+"""Faces: it takes a minute or two each on a processor."""
 
 
 def bicubic(damaged: Damaged) -> Image:
