@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -62,7 +64,8 @@ class FaceNetwork:
 
 
 def _restorer(model: Model) -> Network:
-    net, name, path = model.net, model.info["name"], model.info["path"]
+    net, path = model.net, Path(model.info["path"])
+    name = path.name
     if isinstance(net, CodeFormer) and net.task != "restoration":
         told = "task" in model.info["assumed"]  # by its shapes alone
         what_to_do = f"if it learned to restore, say so: {path}:task=restoration" if told else "take codeformer"
