@@ -1,6 +1,6 @@
 """How far the judges can be trusted: three measurements on faces that nobody trained on.
 
-    python benchmarks/judge.py limits        where the limits of `restore.judge` come from
+    python benchmarks/judge.py               where the limits of `restore.judge` come from
     python benchmarks/judge.py separation    how well identity[dlib] tells people apart
     python benchmarks/judge.py ordering      whether kid[dlib] and fid[dlib] order damage as people do
 
@@ -32,7 +32,7 @@ from facewright.restore import Restorer, judge
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).resolve().parent.parent
-    parser.add_argument("what", choices=("limits", "separation", "ordering"))
+    parser.add_argument("what", nargs="?", default="limits", choices=("limits", "separation", "ordering"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FACEWRIGHT_DATA", here.parent / "shared" / "data")) / "faces")
     parser.add_argument("--split", default="val", choices=("val", "test", "fair"))
     parser.add_argument("--model", default="gfpgan-mini")

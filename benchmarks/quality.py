@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from facewright.errors import UsageError
-from facewright.evaluate.evaluation import Choices, Evaluated, Evaluation
+from facewright.evaluate import Choices, Evaluated, Evaluation
 from facewright.evaluate.rivals import DEFAULT
 from facewright.media import write_atomically
 

@@ -100,8 +100,7 @@ def evaluate(
 ) -> None:
     """Measure restored pictures against true ones, or models on a suite of damaged faces."""
     from facewright.cli.progress import Progress
-    from facewright.evaluate import files
-    from facewright.evaluate.evaluation import Choices, Evaluation
+    from facewright.evaluate import Choices, Evaluation, files
     from facewright.evaluate.rivals import DEFAULT
 
     choices = Choices(

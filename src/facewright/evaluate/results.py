@@ -18,6 +18,8 @@ from facewright.evaluate.statistics import Interval, Values
 
 ALIKE = 0.05
 """A corrected p from which on two methods are not told apart."""
+EXACT = 100.0
+"""Decibels that equal pictures count for where methods are compared."""
 LEAST_GROUP = 5
 FEATURES = 2048
 """Of Inception: of fewer pictures the Fréchet distance mostly tells how few they were."""
@@ -179,8 +181,8 @@ def _compare(table: Table, metric: Metric, scores: dict[str, Scores], people: li
 
 
 def _comparable(metric: Metric, values: Values) -> Values:
-    """So that smaller or larger is better all the way: a ratio becomes its distance from 1, in logarithms."""
-    return np.abs(np.log(values)) if metric.better == "near 1" else values
+    """So that smaller or larger is better all the way: a ratio becomes its distance from 1, in logarithms. Infinite ones become EXACT."""
+    return np.abs(np.log(values)) if metric.better == "near 1" else np.minimum(values, EXACT)
 
 
 # Groups --------------------------------------------------------------------------------------------------------------------------------

@@ -285,6 +285,6 @@ def test_equal_pictures_have_an_infinite_psnr_that_is_told_as_exact(pairs: tuple
     done = evaluation(restored=(pairs[1], pairs[0]), truth=pairs[1], metrics=("psnr", "ssim")).run(tmp_path / "out")
     exact, off = done.results.tables[0].numbers.values()
     assert exact["psnr[rgb]"].mean == np.inf and all_finite([off["psnr[rgb]"].mean])
-    assert "exact" in done.markdown
+    assert "**exact**" in done.markdown and done.results.tables[0].alike["psnr[rgb]"] == {"true"}
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["psnr[rgb]"] for line in lines if line["method"] == "true"} == {"inf"}
