@@ -12,6 +12,7 @@ from facewright.evaluate.judges.field import Arcface, Inception, Lpips, Niqe
 from facewright.evaluate.judges.judge import Judge
 from facewright.metrics import NiqeModel
 from facewright.metrics.conventions import convention as named
+from facewright.nets.lpips import LPIPS
 from facewright.weights.cache import cached
 from facewright.weights.judges import load_judge, read_statistics
 
@@ -25,14 +26,15 @@ def _niqe_faces(convention: str, device: torch.device, side: int | None) -> Judg
 
 
 def _niqe_published(convention: str, device: torch.device, side: int | None) -> Judge:
-    return Niqe(
-        NiqeModel.read(_given(NIQE_FILE, "the published parameters of NIQE, of BasicSR's basicsr/metrics"), "published"), convention
-    )
+    path = _given(NIQE_FILE, "the published parameters of NIQE; it lies in the basicsr/metrics of BasicSR")
+    return Niqe(NiqeModel.read(path, "published"), convention)
 
 
 def _lpips(net: str) -> Opener:
     def open_it(convention: str, device: torch.device, side: int | None) -> Judge:
-        return Lpips(f"lpips[{net}]", load_judge(f"lpips-{net}", device=device), convention)
+        network = load_judge(f"lpips-{net}", device=device)
+        assert isinstance(network, LPIPS)
+        return Lpips(f"lpips[{net}]", network, convention)
 
     return open_it
 
