@@ -48,6 +48,7 @@ def finetuning(faces: Path | str, *overrides: str) -> Any:
     """The preset with steps and pictures small enough for a test."""
     small = ["run.device=cpu", "run.precision=fp32", "run.batch=2", "run.steps=2", "run.tensorboard=false", "recipe.adversarial_from=0"]
     small += ["recipe.crop=32", "recipe.discriminator_channels=[8, 8, 8, 8]", "recipe.least_width=64", "recipe.validation_faces=2"]
+    small += ["recipe.weights.adversarial=0.1"]
     return resolve(defaults("gfpgan"), "gfpgan", "finetune", [f"recipe.data={faces}", *small, *overrides])
 
 
@@ -178,6 +179,12 @@ def test_discriminators_start_from_files_too(tmp_path: Path) -> None:
     assert not torch.equal(built.by_name["left_eye"].state_dict()["conv1.0.weight"], built.by_name["mouth"].state_dict()["conv1.0.weight"])
     with pytest.raises(UsageError, match=r"recipe\.crop cannot be 32"):
         build(finetuning("nowhere", f"recipe.start_discriminator={whole}", "recipe.discriminator_channels=[]").recipe)
+
+
+@pytest.mark.parametrize("name", ["start_discriminator", "start_components.mouth"])
+def test_a_file_that_would_do_nothing_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"recipe.{name} cannot be 'some.pth': recipe.weights"):
+        finetuning("nowhere", f"recipe.{name}=some.pth", "recipe.weights.adversarial=0", "recipe.weights.component=0")
 
 
 def test_the_command_s_function_starts_from_a_name(faces: Path, tmp_path: Path) -> None:

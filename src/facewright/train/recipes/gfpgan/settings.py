@@ -173,6 +173,15 @@ class GfpganSettings:
                 raise UsageError(f"there is no loss {name!r} to weigh", what_to_do=f"use: {', '.join(near)}")
         if missing := [name for name in LOSSES if name not in self.weights]:
             raise UsageError(f"the loss {missing[0]} has no weight", what_to_do=f"give recipe.weights.{missing[0]}, 0 to leave it out")
+        idle = {"start_discriminator": ("adversarial", self.start_discriminator)}
+        idle |= {f"start_components.{part}": ("component", file) for part, file in self.start_components.items()}
+        for name, (loss, file) in idle.items():
+            if file and not self.weights[loss] > 0:
+                raise UsageError(
+                    f"recipe.{name} cannot be {file!r}",
+                    f"recipe.weights.{loss} is 0, so there is no such discriminator",
+                    "weigh the loss, or leave the file out",
+                )
         if self.weights["component_style"] > 0 and not self.components:
             raise UsageError(
                 "recipe.weights.component_style cannot be over 0 where recipe.weights.component is 0",
