@@ -7,6 +7,7 @@ be measured is an InputError. Conventions of papers and libraries are named (`CO
 With a truth
     psnr, ssim, ms_ssim                     (restored, truth, convention=, channel=, crop=)
     lpips, dists                            (restored, truth, network): distances, lower is better
+    lpips_each, dists_each                  the same for several restorations of one truth, which is looked at once
     identity_angle, identity_similarity     of embeddings N x D; mean_angle leaves out equal pairs; arcface_input makes the input
     landmark_distance                       of points N x P x 2
     colourization_auc, colourization_curve  colours in CIE Lab
@@ -37,7 +38,7 @@ from facewright.metrics.kid import Kid, kid, mmd
 from facewright.metrics.landmarks import landmark_distance
 from facewright.metrics.mean import Mean
 from facewright.metrics.niqe import NiqeFit, NiqeModel, fit_niqe, niqe
-from facewright.metrics.perceptual import dists, lpips
+from facewright.metrics.perceptual import dists, dists_each, lpips, lpips_each
 from facewright.metrics.ppl import path_lengths, ppl
 from facewright.metrics.precision_recall import PrecisionRecall, precision_recall
 from facewright.metrics.psnr import psnr
@@ -60,6 +61,7 @@ __all__ = [
     "colourization_curve",
     "convention",
     "dists",
+    "dists_each",
     "fit_niqe",
     "flicker",
     "frechet_distance",
@@ -71,6 +73,7 @@ __all__ = [
     "label",
     "landmark_distance",
     "lpips",
+    "lpips_each",
     "mean_angle",
     "mmd",
     "ms_ssim",

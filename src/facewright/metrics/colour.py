@@ -12,22 +12,21 @@ from facewright.metrics.conventions import Channel
 
 
 def checked(pictures: Tensor, what: str = "pictures") -> Tensor:
-    """N x 3 x H x W in [0, 1] from that, from grey N x 1 x H x W (then all channels are the same), or from uint8 in 0..255.
+    """The pictures as they came, N x 3 x H x W; of grey ones, N x 1 x H x W, all three channels are the same.
 
-    Floating tensors keep their type and device; the caller's tensor is not changed. Values a little outside of [0, 1], which networks
-    return, pass. Raises InputError for another shape, for NaN and infinity, and for floats that are levels of 0..255.
+    Floats are in [0, 1] (values a little outside, which networks return, pass), uint8 in 0..255. Raises InputError for another shape or
+    type, for NaN and infinity, and for floats that are levels of 0..255.
     """
     if pictures.ndim != 4 or pictures.shape[1] not in (1, 3) or 0 in pictures.shape:
         raise InputError(f"cannot measure these {what}", f"they are {tuple(pictures.shape)}, not N x 3 x H x W or N x 1 x H x W")
-    if pictures.dtype == torch.uint8:
-        pictures = pictures.double() / 255
-    elif not pictures.is_floating_point():
-        raise InputError(f"cannot measure these {what}", f"they are {pictures.dtype}", "give floats in [0, 1], or uint8")
-    low, high = (float(value) for value in pictures.detach().aminmax())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(f"cannot measure these {what}", "they hold values that are not numbers")
-    if high > 2 or low < -1.5:
-        raise InputError(f"cannot measure these {what}", f"their values go from {low:.3g} to {high:.3g}", "bring them to [0, 1]")
+    if pictures.dtype != torch.uint8:
+        if not pictures.is_floating_point():
+            raise InputError(f"cannot measure these {what}", f"they are {pictures.dtype}", "give floats in [0, 1], or uint8")
+        low, high = (float(value) for value in pictures.detach().aminmax())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise InputError(f"cannot measure these {what}", "they hold values that are not numbers")
+        if high > 2 or low < -1.5:
+            raise InputError(f"cannot measure these {what}", f"their values go from {low:.3g} to {high:.3g}", "bring them to [0, 1]")
     return pictures if pictures.shape[1] == 3 else pictures.expand(-1, 3, -1, -1)
 
 
@@ -38,18 +37,23 @@ def checked_pair(restored: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     return checked(restored, "restored pictures"), checked(truth, "true pictures")
 
 
+def unit(pictures: Tensor) -> Tensor:
+    """In [0, 1]: floats as they are, uint8 as float64."""
+    return pictures.double() / 255 if pictures.dtype == torch.uint8 else pictures
+
+
 def levels(pictures: Tensor, channel: Channel, *, whole_luma: bool = False) -> Tensor:
-    """Pictures N x 3 x H x W in [0, 1] as float64 in 0..255: N x 3 x H x W for "rgb", N x 1 x H x W for a luma.
+    """Pictures as `checked` in float64 in 0..255: N x 3 x H x W for "rgb", N x 1 x H x W for a luma.
 
     whole_luma: the luma is rounded. It is then computed in single precision, as the published code does, so that halves go its way.
     """
     if channel == "rgb":
-        return pictures.double() * 255
+        return pictures.double() if pictures.dtype == torch.uint8 else pictures.double() * 255
     studio = channel == "y"
     weights = (65.481, 128.553, 24.966) if studio else (0.299, 0.587, 0.114)
-    pictures = pictures.float() if whole_luma else pictures.double()
-    factors = pictures.new_tensor(weights).view(1, 3, 1, 1)
-    luma = (pictures * factors).sum(1, keepdim=True)
+    pictures = unit(pictures).float() if whole_luma else unit(pictures).double()
+    red, green, blue = (pictures[:, i : i + 1] * weight for i, weight in enumerate(weights))
+    luma = red + green + blue
     luma = luma + 16 if studio else luma * 255
     return luma.round().double() if whole_luma else luma
 

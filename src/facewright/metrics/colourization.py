@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facewright.metrics.colour import checked_pair
+from facewright.metrics.colour import checked_pair, unit
 
 THRESHOLDS = 151
 """Distances 0, 1, ..., 150 in the ab plane."""
@@ -22,7 +22,7 @@ def colourization_auc(restored: Tensor, truth: Tensor) -> Tensor:
 def colourization_curve(restored: Tensor, truth: Tensor) -> Tensor:
     """N x 151: the share of pixels whose colour, a and b of CIE Lab, is at most 0, 1, ..., 150 off (Zhang et al. 2016, sec. 3.1)."""
     a, b = checked_pair(restored, truth)
-    distance: Tensor = torch.linalg.vector_norm(lab(a.double())[:, 1:] - lab(b.double())[:, 1:], dim=1).flatten(1)
+    distance: Tensor = torch.linalg.vector_norm(lab(unit(a).double())[:, 1:] - lab(unit(b).double())[:, 1:], dim=1).flatten(1)
     # how many fall at or below each whole number
     bins = distance.ceil().clamp(max=THRESHOLDS).long()
     counts = torch.zeros(len(bins), THRESHOLDS + 1, dtype=torch.float64, device=bins.device)

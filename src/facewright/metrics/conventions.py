@@ -37,8 +37,8 @@ class SsimRule:
     """channel, crop, matched: as PsnrRule. whole_levels: all levels are rounded.
 
     window: "gaussian" with `sigma`, cut off at 3.5 sigma, or "uniform" over 7 x 7. border: the mean is over the places where the window
-    fits ("valid"), or over all, the picture continued by reflection ("reflect"). unbiased: variances by n - 1. clamped: variances, or
-    the contrast term of "valid" windows, are not below 0. halved: first averaged down by the shorter side / 256, rounded, where that
+    fits ("valid"), or over all, the picture continued by reflection ("reflect"). unbiased: variances by n - 1. clamped: the contrast
+    term is not below 0. halved: first averaged down by the shorter side / 256, rounded, where that
     is 2 or more (MATLAB's). of_the_pair: the constants are those of the pair's own range instead of 255.
     """
 
@@ -146,7 +146,7 @@ CONVENTIONS: dict[str, Convention] = {
         ),
         Convention(
             "torchmetrics",
-            ssim=SsimRule(border="reflect", clamped=True),
+            ssim=SsimRule(border="reflect"),
             ms_ssim=MsSsimRule(border="reflect", odd="dropped"),
             lpips=LpipsRule("alex"),
             fid=FidRule("torch-fidelity"),

@@ -55,19 +55,29 @@ class Statistics:
 def frechet_distance(first: Statistics, second: Statistics) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), at least 0, exactly 0 for equal statistics (Dowson, Landau 1982; Heusel et al. 2017).
 
-    The trace of the root comes from the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: the same to 1e-6 as the programs that
-    take the root of the product itself, also where there are fewer pictures than features. Raises InputError for other sizes.
+    The trace of the root comes from the eigenvalues of R^T S2 R with S1 = R R^T, which is symmetric: the same to 1e-6 as the programs
+    that take the root of the product itself, also where there are fewer pictures than features. Raises InputError for other sizes.
     """
     if first.mean.shape != second.mean.shape:
         raise InputError("cannot compare these statistics", f"of {len(first.mean)} and of {len(second.mean)} features")
     if torch.equal(first.mean, second.mean) and torch.equal(first.covariance, second.covariance):
         return 0.0
-    values, vectors = torch.linalg.eigh(first.covariance)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    product = root @ second.covariance @ root
+    root = _root(first.covariance)
+    product = root.T @ second.covariance @ root
     traced = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
     apart = (first.mean - second.mean).square().sum()
     return max(0.0, float(apart + first.covariance.trace() + second.covariance.trace() - 2 * traced))
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """R with R R^T = covariance: Cholesky's where it is of full rank, since it is ten times faster, else by eigenvectors."""
+    factor: Tensor
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if not int(failed):
+        return factor
+    values, vectors = torch.linalg.eigh(covariance)
+    factor = vectors * values.clamp(min=0).sqrt()
+    return factor
 
 
 class Fid:

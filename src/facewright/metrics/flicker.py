@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from facewright.errors import InputError
-from facewright.metrics.colour import checked_pair
+from facewright.metrics.colour import checked_pair, unit
 
 
 def flicker(restored: Tensor, reference: Tensor) -> Tensor:
@@ -26,5 +26,5 @@ def flicker(restored: Tensor, reference: Tensor) -> Tensor:
 
 
 def _excess(a: Tensor, b: Tensor) -> Tensor:
-    change, allowed = ((each[1].double() - each[0].double()).abs() for each in (a, b))
+    change, allowed = ((unit(each[1]).double() - unit(each[0]).double()).abs() for each in (a, b))
     return 255 * (change - allowed).clamp(min=0).mean()

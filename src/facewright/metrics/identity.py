@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facewright.errors import InputError
-from facewright.metrics.colour import checked
+from facewright.metrics.colour import checked, unit
 from facewright.metrics.conventions import Convention, IdentityRule
 from facewright.metrics.conventions import convention as named
 
@@ -57,7 +57,7 @@ def arcface_input(pictures: Tensor, *, convention: str | Convention = "gfpgan") 
     "gfpgan" and most others: grey and reduced in whole levels by OpenCV, in [-1, 1]. "restoreformer": [0, 1], red and blue exchanged.
     """
     rule: IdentityRule = named(convention).identity
-    pictures = checked(pictures)
+    pictures = unit(checked(pictures))
     pictures = pictures.flip(1) if rule.order == "bgr" else pictures
     if rule.whole_levels:
         levels = (pictures * 255).round().clamp(0, 255).to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy()

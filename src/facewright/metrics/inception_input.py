@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facewright.errors import UsageError
-from facewright.metrics.colour import checked
+from facewright.metrics.colour import checked, unit
 
 Resize = Literal["pytorch-fid", "torch-fidelity", "clean-fid"]
 SIZE = 299
@@ -26,7 +26,7 @@ def inception_input(pictures: Tensor, resize: Resize = "pytorch-fid") -> Tensor:
     """
     if resize not in get_args(Resize):
         raise UsageError(f"there is no way to resize {resize!r}", what_to_do=f"use one of: {', '.join(get_args(Resize))}")
-    pictures = checked(pictures)
+    pictures = unit(checked(pictures))
     if resize == "pytorch-fid":
         return 2 * F.interpolate(pictures.float(), size=(SIZE, SIZE), mode="bilinear", align_corners=False) - 1
     levels = (pictures.double() * 255).round().clamp(0, 255)

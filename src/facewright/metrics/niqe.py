@@ -142,18 +142,18 @@ def _lumas(pictures: Tensor, rule: NiqeRule) -> Iterable[Tensor]:
 
 
 def _whole_luma(picture: Tensor, rule: NiqeRule) -> Tensor:
-    """3 x H x W to H x W whole levels, float64. One pixel rounded the other way shows in NIQE's fourth digit: hence the ways to compute."""
+    """3 x H x W to H x W whole levels. One pixel rounded the other way shows in NIQE's fourth digit: hence the ways to compute."""
     if rule.guarded or rule.channel == "yiq":
         return levels(picture[None], "y" if rule.channel == "y" else "yiq", whole_luma=True)[0, 0]
-    bgr = np.ascontiguousarray(picture.flip(0).permute(1, 2, 0).float().cpu().numpy())
+    red, green, blue = picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
     if rule.channel == "gray":
-        luma = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
-    else:
-        luma = ((np.dot(bgr, [24.966, 128.553, 65.481]) + 16) / 255).astype(np.float32)
-    return torch.from_numpy(luma * np.float32(255)).round().to(picture.device, torch.float64)
+        grey = np.asarray(cv2.cvtColor(torch.stack([blue, green, red], -1).cpu().numpy(), cv2.COLOR_BGR2GRAY))
+        return torch.from_numpy(grey * np.float32(255)).round().to(picture.device)
+    studio: Tensor = (24.966 * blue.double() + 128.553 * green.double() + 65.481 * red.double() + 16) / 255
+    return torch.round(studio.float() * 255)
 
 
 def _distance(model: NiqeModel, mean: Tensor, covariance: Tensor) -> Tensor:
     apart = mean.cpu() - model.mean
-    inverse = torch.linalg.pinv((covariance.cpu() + model.covariance) / 2, hermitian=True)
+    inverse: Tensor = torch.linalg.pinv((covariance.cpu() + model.covariance) / 2, hermitian=True)
     return torch.sqrt(apart @ inverse @ apart)

@@ -28,63 +28,68 @@ def block_features(luma: Tensor, weights: Tensor, *, guarded: bool = False) -> t
     Returns B x 36 features, float64, NaN where a block is flat, and B sums of the local deviation at the first scale (its sharpness).
     Blocks go down the columns, as in the published code.
     """
+    luma = luma.double() if guarded else luma.float()
     found, sharpness = [], luma.new_zeros(0)
     for scale in (1, 2):
         side = BLOCK // scale
-        normalised, deviation = _normalised(luma, weights, guarded)
+        normalised, deviation = _normalised(luma, weights, 1e-8 if guarded else 0.0)
+        found.append(features_of_blocks(_blocks(normalised.double(), side)))
         if scale == 1:
-            sharpness = _blocks(deviation, side).sum(dim=(1, 2))
-        found.append(features_of_blocks(_blocks(normalised, side)))
-        if scale == 1:
+            sharpness = _blocks(deviation.double(), side).sum(dim=(1, 2))
             luma = imresize(luma / 255, 0.5) * 255 if guarded else _halved(luma)
     return torch.cat(found, dim=1), sharpness
+
+
+def features_of_blocks(blocks: Tensor) -> Tensor:
+    """B x h x w normalised luma to B x 18: the fit to itself and to its products with four neighbours."""
+    # the neighbour beyond the edge of a block is at its other edge, as in the published code
+    products = (blocks * blocks.roll(shift, dims=(1, 2)) for shift in NEIGHBOURS)
+    sums = [_sums(each.flatten(1)) for each in (blocks, *products)]
+    alpha, left, right = _nearest(torch.stack(sums, dim=1))
+    middle = (right - left) * _mean_factor(alpha)
+    of_products = torch.stack([alpha, middle, left, right], dim=2)[:, 1:]
+    return torch.cat([alpha[:, :1], (left + right)[:, :1] / 2, of_products.flatten(1)], dim=1)
 
 
 def asymmetric_fit(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The two-sided generalised Gaussian nearest to the rows of x (B x K): shape alpha, scales to the left and right, B each.
 
-    By moments (Lasmar, Stitou, Berthoumieu 2009); alpha is one of 0.2, 0.201, ..., 10.
+    By moments (Lasmar, Stitou, Berthoumieu 2009); alpha is one of 0.2, 0.201, ..., 10. NaN where one side is empty.
     """
-    negative, positive = x.clamp(max=0), x.clamp(min=0)
-    squares_left, squares_right = (torch.linalg.vecdot(each, each) for each in (negative, positive))
-    left = (squares_left / (x < 0).sum(1)).sqrt()
-    right = (squares_right / (x > 0).sum(1)).sqrt()
+    return _nearest(_sums(x))
+
+
+def _sums(x: Tensor) -> Tensor:
+    """Of the rows of x (B x K), B x 4: mean square of the negative, of the positive; mean magnitude and mean square of all."""
+    size, sign = x.abs(), x.sign()
+    squares, signed, there = (torch.linalg.vecdot(a, b) for a, b in ((x, x), (x, size), (sign, sign)))
+    # of signs and squares: those of the right minus those of the left, and all together
+    balance = sign.sum(1)
+    sides = [((squares + way * signed) / 2).clamp(min=0) / ((there + way * balance) / 2) for way in (-1, 1)]
+    left, right = (torch.where((there + way * balance) > 0, mean, torch.nan) for way, mean in zip((-1, 1), sides, strict=True))
+    return torch.stack([left, right, size.mean(1), squares / x.shape[1]], dim=-1)
+
+
+def _nearest(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """From `_sums` (... x 4) to the fit, ... each."""
+    left, right = sums[..., 0].sqrt(), sums[..., 1].sqrt()
     ratio = left / right
-    count = x.shape[1]
-    magnitude = (positive.sum(1) - negative.sum(1)) / count
-    kurtosis = magnitude**2 / ((squares_left + squares_right) / count)
-    target = kurtosis * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
-    shapes, moments, scales, _ = (each.to(x.device) for each in _grid())
+    target = sums[..., 2] ** 2 / sums[..., 3] * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
+    shapes, moments, scales, _ = (each.to(sums.device) for each in _grid())
     after = torch.searchsorted(moments, target.nan_to_num(0.0)).clamp(1, len(moments) - 1)
     nearest = after - ((target - moments[after - 1]).abs() <= (moments[after] - target).abs()).long()
     alpha = torch.where(target.isnan(), target, shapes[nearest])
     return alpha, left * scales[nearest], right * scales[nearest]
 
 
-def features_of_blocks(blocks: Tensor) -> Tensor:
-    """B x h x w normalised luma to B x 18: the fit to itself and to its products with four neighbours."""
-    alpha, left, right = asymmetric_fit(blocks.flatten(1))
-    features = [alpha, (left + right) / 2]
-    for shift in NEIGHBOURS:
-        # the neighbour beyond the edge of a block is at its other edge, as in the published code
-        product = blocks * blocks.roll(shift, dims=(1, 2))
-        alpha, left, right = asymmetric_fit(product.flatten(1))
-        features += [alpha, (right - left) * _mean_factor(alpha), left, right]
-    return torch.stack(features, dim=1)
+def _normalised(luma: Tensor, weights: Tensor, guard: float) -> tuple[Tensor, Tensor]:
+    """(x - mean) / (deviation + 1) over the window, and the deviation: H x W in the type of the luma.
 
-
-def _normalised(luma: Tensor, weights: Tensor, guarded: bool) -> tuple[Tensor, Tensor]:
-    """(x - mean) / (deviation + 1) over the window, and the deviation: H x W, float64."""
-    mean = _single(windowed(luma, weights, "replicate"), guarded)
-    squares = _single(windowed(_single(luma * luma, guarded), weights, "replicate"), guarded)
-    variance = _single(squares - _single(mean * mean, guarded), guarded).abs()
-    deviation = _single((variance + (1e-8 if guarded else 0)).sqrt(), guarded)
-    return _single(_single(luma - mean, guarded) / _single(deviation + 1, guarded), guarded), deviation
-
-
-def _single(x: Tensor, guarded: bool) -> Tensor:
-    """Rounded to single precision, in which the published code keeps its maps."""
-    return x if guarded else x.float().double()
+    The published code keeps its maps in single precision and adds up windows in double, and its features notice.
+    """
+    mean, squares = (windowed(each.double(), weights, "replicate").to(luma.dtype) for each in (luma, luma * luma))
+    deviation = ((squares - mean * mean).abs() + guard).sqrt()
+    return (luma - mean) / (deviation + 1), deviation
 
 
 TAPS = tuple(weight / 256 for weight in (-3, -9, 29, 111, 111, 29, -9, -3))
@@ -97,8 +102,7 @@ def _halved(luma: Tensor) -> Tensor:
     The order belongs to the result: alpha moves in steps, a last bit can move it by one, and that shows in NIQE's fifth digit. The
     published program leaves it to the processor at hand; here it is the same on all of them.
     """
-    x = (luma / 255).float()
-    p = _taps(x, 0)
+    p = _taps(luma / 255, 0)
     for term in p[1:]:
         p[0] = p[0] + term
     p = _taps(p[0], 1)
@@ -106,7 +110,7 @@ def _halved(luma: Tensor) -> Tensor:
     even = (((start + p[4]) + (p[3] + p[5])) + p[6]) + p[7]
     odd = (((start + p[3]) + p[4]) + p[6]) + (p[5] + p[7])
     even[:, 1::2] = odd[:, 1::2]
-    return (even * 255).double()
+    return even * 255
 
 
 def _taps(x: Tensor, axis: int) -> list[Tensor]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from facewright.metrics.colour import checked_pair, cropped, levels, matched
+from facewright.metrics.colour import checked_pair, cropped, levels, matched, unit
 from facewright.metrics.conventions import Channel, Convention, PsnrRule, changed
 from facewright.metrics.conventions import convention as named
 
@@ -22,8 +23,19 @@ def psnr(
     rule: PsnrRule = changed(named(convention).psnr, channel=channel, crop=crop)
     a, b = checked_pair(restored, truth)
     if rule.matched:
-        a = matched(a.double(), b.double())
+        a, b = matched(unit(a).double(), unit(b).double()), unit(b)
+    # one picture at a time: it stays in the processor's cache, and memory does not grow with the number of pictures
+    errors = [_error(cropped(a[n : n + 1], rule.crop), cropped(b[n : n + 1], rule.crop), rule) for n in range(len(a))]
+    return -10 * (torch.stack(errors) + rule.epsilon).log10()
+
+
+def _error(a: Tensor, b: Tensor, rule: PsnrRule) -> Tensor:
+    """Mean squared error in [0, 1]."""
+    if rule.channel == "rgb" and a.dtype == b.dtype == torch.uint8:
+        # differences and squares of whole levels are exact in single precision
+        return (a.short() - b.short()).float().square().mean(dtype=torch.float64) / 255**2
+    if rule.channel == "rgb":
+        return (unit(a).double() - unit(b).double()).square().mean()
     whole = rule.whole_levels and rule.channel == "y"
-    a, b = (levels(cropped(each, rule.crop), rule.channel, whole_luma=whole) for each in (a, b))
-    error = ((a - b) / 255).square().flatten(1).mean(1) + rule.epsilon
-    return -10 * error.log10()
+    a, b = (levels(each, rule.channel, whole_luma=whole) for each in (a, b))
+    return ((a - b) / 255).square().mean()

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facewright.errors import InputError
-from facewright.metrics.colour import checked_pair, cropped, levels, matched
+from facewright.metrics.colour import checked_pair, cropped, levels, matched, unit
 from facewright.metrics.conventions import Channel, Convention, MsSsimRule, SsimRule, changed
 from facewright.metrics.conventions import convention as named
 from facewright.metrics.windows import gaussian, windowed
@@ -52,29 +52,31 @@ def ms_ssim(restored: Tensor, truth: Tensor, *, convention: str | Convention = "
 
 def _ssim_of(a: Tensor, b: Tensor, rule: SsimRule, weights: Tensor) -> Tensor:
     if rule.matched:
-        a = matched(a.double(), b.double())
+        a, b = matched(unit(a).double(), unit(b).double()), unit(b)
     a, b = (levels(cropped(each, rule.crop), rule.channel, whole_luma=rule.whole_levels) for each in (a, b))
     if rule.whole_levels:
         a, b = a.round(), b.round()
     if rule.halved and (factor := max(1, round(min(a.shape[-2:]) / 256))) > 1:
         a, b = F.avg_pool2d(a, factor), F.avg_pool2d(b, factor)
-    spread = max(float(each.max() - each.min()) for each in (a, b)) if rule.of_the_pair else 255.0
-    whole, _ = _similarity(a, b, weights, rule, spread)
-    return whole.flatten(1).mean(1)
+    spread = max(float((each.max() - each.min()).detach()) for each in (a, b)) if rule.of_the_pair else 255.0
+    radius = len(weights) // 2 if rule.border == "valid" else 0
+    # a channel at a time, for the same reason
+    means = [cropped(_similarity(a[:, c], b[:, c], weights, rule, spread)[0], radius).mean() for c in range(a.shape[1])]
+    return torch.stack(means).mean(0, keepdim=True)
 
 
 def _ms_ssim_of(a: Tensor, b: Tensor, rule: MsSsimRule) -> Tensor:
     a, b = (levels(each, rule.channel, whole_luma=rule.whole_levels) for each in (a, b))
     if rule.whole_levels:
         a, b = a.round(), b.round()
-    at_a_scale = SsimRule(border=rule.border, clamped=rule.border == "reflect")
+    at_a_scale = SsimRule()
     weights, terms = _weights(at_a_scale), []
+    radius = len(weights) // 2
     for scale in range(len(SCALE_WEIGHTS)):
         whole, contrast = _similarity(a, b, weights, at_a_scale, 255.0)
-        if rule.border == "reflect":  # torchmetrics leaves the border out of this term alone
-            contrast = cropped(contrast, len(weights) // 2)
         last = scale == len(SCALE_WEIGHTS) - 1
-        terms.append((whole if last else contrast).mean(dim=(1, 2, 3)))
+        # of the contrast even torchmetrics, which keeps the border of the rest, leaves it out
+        terms.append((whole if last and rule.border == "reflect" else cropped(whole if last else contrast, radius)).mean(dim=(1, 2, 3)))
         if not last:
             padding = [side % 2 if rule.odd == "padded" else 0 for side in a.shape[-2:]]
             a, b = (F.avg_pool2d(each, 2, padding=padding) for each in (a, b))
@@ -91,23 +93,20 @@ def _weights(rule: SsimRule) -> Tensor:
 
 
 def _similarity(a: Tensor, b: Tensor, weights: Tensor, rule: SsimRule, spread: float) -> tuple[Tensor, Tensor]:
-    """The map of the similarity and that of its contrast and structure term: N x C x h x w each."""
-    c1, c2 = (0.01 * spread) ** 2, (0.03 * spread) ** 2
-    mean_a, mean_b = windowed(a, weights, rule.border), windowed(b, weights, rule.border)
-    product = mean_a * mean_b
-    square_a, square_b = mean_a.square(), mean_b.square()
-    squares = square_a + square_b
-    covariance = windowed(a * b, weights, rule.border).sub_(product)
-    if rule.clamped and rule.border == "reflect":
-        variances = (windowed(a * a, weights, rule.border) - square_a).clamp(min=0)
-        variances += (windowed(b * b, weights, rule.border) - square_b).clamp(min=0)
-    else:
-        # only the sum of the two variances is needed: one window less
-        variances = windowed(a * a + b * b, weights, rule.border).sub_(squares)
+    """The map of the similarity and that of its contrast and structure term, ... x H x W each, the picture continued by reflection.
+
+    With the sum s and the difference d of the two, 4 E[ab] is E[s^2] - E[d^2] and 2 (E[a^2] + E[b^2]) is E[s^2] + E[d^2], so that four
+    windows do in place of five, and equal pictures, whose d is 0, have exactly 1.
+    """
+    c1, c2 = 2 * (0.01 * spread) ** 2, 2 * (0.03 * spread) ** 2
+    total, apart = a + b, a - b
+    mean_total, mean_apart = windowed(total, weights, "reflect").square(), windowed(apart, weights, "reflect").square()
+    spread_total = windowed(total.square(), weights, "reflect") - mean_total
+    spread_apart = windowed(apart.square(), weights, "reflect") - mean_apart
     if rule.unbiased:
         count = len(weights) ** 2
-        covariance, variances = (each * (count / (count - 1)) for each in (covariance, variances))
-    contrast = (2 * covariance + c2) / (variances + c2)
-    if rule.clamped and rule.border == "valid":
+        spread_total, spread_apart = (each * (count / (count - 1)) for each in (spread_total, spread_apart))
+    contrast = (spread_total - spread_apart + c2) / (spread_total + spread_apart + c2)
+    if rule.clamped:
         contrast = contrast.relu()
-    return (2 * product + c1) / (squares + c1) * contrast, contrast
+    return (mean_total - mean_apart + c1) / (mean_total + mean_apart + c1) * contrast, contrast

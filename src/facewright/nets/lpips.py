@@ -55,7 +55,7 @@ class LPIPS(nn.Module):
         """spatial: a map N x 1 x H x W instead of its mean, each layer's enlarged to the pictures' size."""
         a, b = self.features(first), self.features(second)
         if not spatial:
-            return torch.stack(self.distances(a, b)).sum(0)
+            return self.distance(a, b)
         size = first.shape[-2:]
         maps = [self._weighted(number, (one - other).square()) for number, (one, other) in enumerate(zip(a, b, strict=True))]
         return torch.stack([F.interpolate(each, size=size, mode="bilinear", align_corners=False) for each in maps]).sum(0)
@@ -66,14 +66,17 @@ class LPIPS(nn.Module):
         maps = []
         for part in self.net.values():
             x = part(x)
-            maps.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+            maps.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10))
         return maps
+
+    def distance(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Of two `features`: N x 1 x 1 x 1."""
+        return torch.stack(self.distances(first, second)).sum(0)
 
     def distances(self, first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
         """What each tap gives to the distance of two `features`: N x 1 x 1 x 1 each."""
-        # the mean over the places comes before the head, which is linear
         pairs = enumerate(zip(first, second, strict=True))
-        return [self._weighted(number, (a - b).square().mean(dim=(2, 3), keepdim=True)) for number, (a, b) in pairs]
+        return [self._weighted(number, (a - b).square()).mean(dim=(2, 3), keepdim=True) for number, (a, b) in pairs]
 
     def _weighted(self, number: int, squares: Tensor) -> Tensor:
         if not self.with_heads:

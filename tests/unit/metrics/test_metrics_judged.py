@@ -22,6 +22,7 @@ from facewright.metrics import (
     identity_similarity,
     landmark_distance,
     lpips,
+    lpips_each,
     mean_angle,
     path_lengths,
     ppl,
@@ -80,17 +81,25 @@ def test_the_features_of_a_truth_can_be_kept() -> None:
 
 
 def test_a_convention_says_what_the_network_is_shown() -> None:
-    seen: list[Tensor] = []
+    class Watching:
+        def __init__(self) -> None:
+            self.seen: list[Tensor] = []
 
-    def judge(first: Tensor, second: Tensor, /) -> Tensor:
-        seen.append(first)
-        return (first - second).abs().mean(dim=(1, 2, 3))
+        def features(self, pictures: Tensor, /) -> list[Tensor]:
+            self.seen.append(pictures)
+            return [pictures]
+
+        def distance(self, first: list[Tensor], second: list[Tensor], /) -> Tensor:
+            return (first[0] - second[0]).abs().mean(dim=(1, 2, 3))
 
     a, b = pictures(), pictures(seed=2)
-    lpips(a, b, judge, convention="gfpgan")
-    lpips(a, b, judge, convention="restoreformer")
-    torch.testing.assert_close(seen[0], 2 * a - 1)
-    torch.testing.assert_close(seen[1], a.flip(1))
+    for convention, expected in (("gfpgan", 2 * b - 1), ("restoreformer", b.flip(1))):
+        judge = Watching()
+        values = lpips_each([a, b], b, judge, convention=convention)
+        # the truth once, then each restoration
+        assert len(judge.seen) == 3
+        torch.testing.assert_close(judge.seen[0], expected)
+        assert (values[0] > 0.1).all() and (values[1] == 0).all()
 
 
 # Identity ------------------------------------------------------------------------------------------------------------------------------
