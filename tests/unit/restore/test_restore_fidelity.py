@@ -123,7 +123,7 @@ def test_vqfr(tmp_path: Path, restore: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("task", ["colorization", "inpainting"])
 def test_other_tasks_are_no_restoration(tmp_path: Path, task: str) -> None:
     path = file_of(tmp_path, "codeformer", CodeFormer(**CODEFORMER), CODEFORMER | {"task": task})
-    with pytest.raises(ModelError, match=f"codeformer.safetensors does not restore faces: it is a CodeFormer for {task}") as caught:
+    with pytest.raises(ModelError, match=rf"codeformer\.safetensors does not restore faces: it is a CodeFormer for {task}") as caught:
         Restorer(model=path, device="cpu")
     assert caught.value.what_to_do == "take codeformer"
 
@@ -132,7 +132,7 @@ def test_a_task_that_only_the_shapes_tell_can_be_contradicted(tmp_path: Path) ->
     sizes = CODEFORMER | {"ch_mult": [1, 1, 1, 1, 1, 1], "img_size": 512, "connect_list": [32, 64, 128]}
     path = tmp_path / "own.safetensors"
     path.write_bytes(written(CodeFormer(**sizes).state_dict(), {}))
-    with pytest.raises(ModelError, match="own.safetensors does not restore faces: it is a CodeFormer for colorization") as caught:
+    with pytest.raises(ModelError, match=r"own\.safetensors does not restore faces: it is a CodeFormer for colorization") as caught:
         Restorer(model=str(path), device="cpu")
     assert f"{path}:task=restoration" in caught.value.what_to_do
     assert Restorer(model=f"{path}:task=restoration", device="cpu").network.has_fidelity
