@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -39,12 +41,18 @@ def train(
 
     def on_step(step: int, numbers: dict[str, float]) -> None:
         if not quiet:
-            told = "  ".join(
-                f"{name.removeprefix('generator/')} {value:.3g}" for name, value in numbers.items() if not name.endswith("gradient")
-            )
-            print(f"step {step}  {told}", flush=True)
+            print(_line(step, numbers), flush=True)
 
     folder = run or Path("runs") / f"{recipe}-{Path(preset).stem}"
     exported = run_recipe(recipe, preset, chosen, folder, on_step)
-    if not quiet:
+    if not quiet and os.environ.get("RANK", "0") == "0":  # of several processes one speaks
         print(f"the trained model: {exported}")
+
+
+def _line(step: int, numbers: dict[str, float]) -> str:
+    """step 50  pixel 0.05  ...  3.1 images/s, 1:20:05 left"""
+    told = dict(numbers)
+    speed, left, unsaved = (told.pop(name, 0.0) for name in ("images_per_second", "seconds_left", "unsaved_steps"))
+    losses = "  ".join(f"{name.removeprefix('generator/')} {value:.3g}" for name, value in told.items() if not name.endswith("gradient"))
+    line = f"step {step}  {losses}  {speed:.3g} images/s, {timedelta(seconds=round(left))} left"
+    return line + (f"  NOT SAVED for {unsaved:.0f} steps" if unsaved else "")
