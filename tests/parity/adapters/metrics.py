@@ -61,6 +61,10 @@ def run(fixture: Fixture) -> None:
     runner(fixture)
 
 
+def slow(fixture: Fixture) -> bool:
+    return fixture.case == "inception_features"
+
+
 def _runner(fixture: Fixture) -> Run | None:
     return next((run for start, run in RUNNERS.items() if fixture.case.startswith(start)), None)
 

@@ -83,6 +83,14 @@ def test_a_grey_picture_is_one_with_three_equal_channels(number: Callable[..., T
     torch.testing.assert_close(grey, colour, rtol=1e-12, atol=1e-12)
 
 
+def test_psnr_of_whole_levels_is_exact() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, 256, (2, 3, 3, 300, 200), dtype=np.uint8)
+    error = ((a.astype(np.int64) - b.astype(np.int64)) ** 2).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(psnr(torch.from_numpy(a), torch.from_numpy(b)), 10 * np.log10(255**2 / error), rtol=1e-14)
+    np.testing.assert_array_equal(psnr(torch.from_numpy(a), torch.from_numpy(a)), np.inf)
+
+
 def test_studio_luma_moves_less_than_full_range_luma() -> None:
     """219 of 255 levels: the same error of grey pictures is 20 log10(255 / 219) dB smaller."""
     flat = torch.full((1, 1, 16, 16), 0.25, dtype=torch.float64)
