@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facewright.errors import InputError
+from facewright.errors import InputError, UsageError
 from facewright.metrics.colour import checked, unit
 from facewright.metrics.conventions import Convention, IdentityRule
 from facewright.metrics.conventions import convention as named
@@ -28,6 +28,8 @@ def identity_angle(first: Tensor, second: Tensor, *, convention: str | Conventio
     Raises InputError for different shapes and NaN, UsageError where the convention measures a similarity.
     """
     rule = named(convention).identity
+    if rule.unit == "cosine":
+        raise UsageError(f"{named(convention).name} measures no angle", "its number is a cosine", "use identity_similarity")
     angle = _angle(*_pair(first, second))
     return angle if rule.unit == "radians" else angle.rad2deg()
 

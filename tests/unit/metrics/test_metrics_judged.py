@@ -122,6 +122,8 @@ def test_pairs_that_are_the_same_picture_are_left_out_of_the_mean() -> None:
     assert mean_angle(torch.tensor([0.5, 0.1]), convention="restoreformer") == pytest.approx(0.3)
     with pytest.raises(InputError, match="all of 2 pairs are the same picture"):
         mean_angle(angles[:2])
+    with pytest.raises(UsageError, match="codeformer measures no angle"):
+        identity_angle(torch.rand(2, 5), torch.rand(2, 5), convention="codeformer")
     with pytest.raises(InputError, match="cannot compare these embeddings"):
         identity_angle(torch.rand(2, 5), torch.rand(2, 6))
     with pytest.raises(InputError, match="not numbers"):
