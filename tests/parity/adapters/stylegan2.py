@@ -15,9 +15,9 @@ from facewright.nets.blocks.modulated import Flavour, ModulatedConv2d, Sampling
 from facewright.nets.blocks.resample import UpFirDn, fir_downsample, fir_upsample, smooth_after_up, smooth_before_down, upfirdn2d
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleGAN2GeneratorSFT, channel_table
 from facewright.train import Engine, RunSettings
-from facewright.train.recipes.stylegan2 import StyleGAN2Recipe
-from facewright.train.recipes.stylegan2_draws import DrawnBatch, Draws, Styles
-from facewright.train.recipes.stylegan2_settings import StyleGAN2Settings
+from facewright.train.recipes.stylegan2.draws import DrawnBatch, Draws, Styles
+from facewright.train.recipes.stylegan2.recipe import StyleGAN2Recipe
+from facewright.train.recipes.stylegan2.settings import StyleGAN2Settings
 from parity.following import check_keys, check_results, follow, load
 from parity.reading import Fixture
 
