@@ -3,7 +3,7 @@
     python benchmarks/quality.py                                  # reporting: test-faces, all damages
     python benchmarks/quality.py --suite val-faces --model runs/a/export.safetensors runs/b/export.safetensors     # choosing
     python benchmarks/quality.py --suite fair-faces --out fair/   # by group, gender and age
-    python benchmarks/quality.py --readme README.md               # writes the table between its marks in the README
+    python benchmarks/quality.py --readme README.md --damage medium heavy old-photo    # writes the table between its marks
 
 Damage is seeded, so every method sees the same pictures. Judges marked * are close to a loss that trained our models (dlib's embedding);
 no loss saw the others. A run goes on where it was killed if --out names the same folder.
@@ -62,7 +62,9 @@ def main() -> None:
 def told(done: Evaluated) -> str:
     """The table, with what it is a table of."""
     suite = done.choices.suite
-    again = f"python benchmarks/quality.py --suite {suite}" + (f" --limit {done.choices.limit}" if done.choices.limit else "")
+    again = f"python benchmarks/quality.py --suite {suite}"
+    again += f" --damage {' '.join(done.choices.damage)}" if done.choices.damage else ""
+    again += f" --limit {done.choices.limit}" if done.choices.limit else ""
     head = (
         f"{len(done.results.cases)} faces of {done.results.people} people, {suite}, {done.source.facts['size']} px. Bold: the best method, "
         "and those not told apart from it (sign-flip test over people, Holm, p ≥ 0.05; distances between sets are not tested). Judges "
