@@ -70,7 +70,26 @@ def told(done: Evaluated) -> str:
         "and those not told apart from it (sign-flip test over people, Holm, p ≥ 0.05; distances between sets are not tested). Judges "
         f"marked * are close to a loss that trained our models, which they flatter. Made by `{again}`."
     )
-    return f"{head}\n\n{done.markdown}"
+    groups = by_group(done) if suite == "fair-faces" else ""
+    return f"{head}\n\n{done.markdown}{groups}"
+
+
+def by_group(done: Evaluated) -> str:
+    """How each group is served by the first model: damaged -> restored."""
+    shown = [metric for metric in done.results.metrics if metric.name.startswith(("psnr", "identity", "landmarks", "features"))]
+    lines, column = [], ""
+    for row in done.results.groups:
+        if row.column != column:
+            column = row.column
+            lines += [
+                "",
+                f"| {column} | faces | damage | {' | '.join(metric.name for metric in shown)} |",
+                "|---|---|---|" + "---|" * len(shown),
+            ]
+        before, after = row.numbers["damaged"], row.numbers[done.choices.models[0]]
+        cells = [f"{metric.shown(before[metric.name])} → {metric.shown(after[metric.name])}" for metric in shown]
+        lines.append(f"| {row.group} | {row.count} | {row.condition} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def write_into(path: Path, text: str) -> None:
