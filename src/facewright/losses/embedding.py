@@ -21,7 +21,7 @@ class FaceEmbedding(Protocol):
 
 
 class EmbeddingLoss:
-    """Identity: squared distance of embeddings. Perceptual: L1 of the inner maps, each divided by the truth's mean magnitude.
+    """Identity: squared distance of embeddings. Perceptual: L1 of the inner maps, over the mean magnitude of each sample's truth.
 
     network: a frozen `DlibEmbedding`; taps: numbers of the residual blocks whose maps are compared.
     whole_taps: the same on the whole crop at its own size (hair, ears, background), early blocks only.
@@ -54,5 +54,7 @@ class EmbeddingLoss:
 
 
 def _relative_l1(restored: Tensor, truth: Tensor) -> Tensor:
+    """Mean over the samples of each one's own ratio, so that parts of a batch make the gradient of the whole."""
     truth = truth.float()
-    return (restored.float() - truth).abs().mean() / (truth.abs().mean() + 1e-6)
+    difference, magnitude = ((restored.float() - truth).abs(), truth.abs())
+    return (difference.flatten(1).mean(1) / (magnitude.flatten(1).mean(1) + 1e-6)).mean()

@@ -108,7 +108,7 @@ def stopped_run(rank: int, folder: Path) -> None:
 def gfpgan_run(rank: int, faces: Path, folder: Path, steps: int, changes: dict[str, object]) -> None:
     """The tiny preset of the recipe `gfpgan`, by gradient descent, with 8 faces a step: a group of 4 for each of two discriminators.
 
-    Without the embedding's perceptual loss: it divides by the mean magnitude of its batch, so that a batch in parts is another loss.
+    Without the embedding's perceptual loss, whose L1 turns rounding into steps; that parts make its gradient has a test of its own.
     """
     from facewright.train.recipes.gfpgan import GfpganRecipe
     from facewright.train.run import defaults

@@ -91,3 +91,29 @@ def test_the_grid_loss_sees_the_grid_and_nothing_else() -> None:
     other = torch.zeros(64, 64)
     other[::5, ::5] = 0.1  # a pattern of another period is spread over all places
     assert grid_l1(truth + other, truth, 4) < 0.3 * grid_l1(truth + dots.repeat(16, 16), truth, 4)
+
+
+class _Mixing(torch.nn.Module):
+    """A stand-in for the embedding in float64, where no rounding decides."""
+
+    def chip(self, crops: torch.Tensor) -> torch.Tensor:
+        return crops
+
+    def features(self, chips: torch.Tensor, taps: object) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return chips.flatten(1), [chips.square(), chips.sin() * 3]
+
+    def early(self, pictures: torch.Tensor, taps: object) -> list[torch.Tensor]:
+        return [pictures.square()]
+
+
+def test_the_gradient_of_a_batch_is_the_mean_of_its_parts() -> None:
+    loss = EmbeddingLoss(_Mixing(), (0,), (0,), shift=0)  # type: ignore[arg-type]
+    truth = torch.rand(4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 0.2, 3.0, 0.5]
+    ).view(4, 1, 1, 1)
+    restored = (truth + 0.1).requires_grad_(True)
+    whole = torch.autograd.grad(loss(restored, truth)["perceptual"], restored)[0]
+    halves = [
+        torch.autograd.grad(loss(restored[half], truth[half])["perceptual"] / 2, restored)[0] for half in (slice(0, 4, 2), slice(1, 4, 2))
+    ]
+    torch.testing.assert_close(halves[0] + halves[1], whole, rtol=1e-5, atol=1e-9)
