@@ -60,11 +60,13 @@ class CodeFormer(VQGAN):
         attn_resolutions: Sequence[int] = (16,),
         emb_dim: int = 256,
         task: Task = "restoration",
+        fold: int = 1,
     ) -> None:
-        super().__init__(img_size, nf, ch_mult, "nearest", res_blocks, attn_resolutions, codebook_size, emb_dim)
+        super().__init__(img_size, nf, ch_mult, "nearest", res_blocks, attn_resolutions, codebook_size, emb_dim, fold=fold)
         self.task, self.connect_list = task, tuple(int(side) for side in connect_list)
-        widths = {img_size >> level: nf * multiple for level, multiple in enumerate(ch_mult)}
-        self.position_emb = nn.Parameter(torch.zeros((img_size >> (len(ch_mult) - 1)) ** 2, dim_embd))
+        side = img_size // fold
+        widths = {side >> level: nf * multiple for level, multiple in enumerate(ch_mult)}
+        self.position_emb = nn.Parameter(torch.zeros((side >> (len(ch_mult) - 1)) ** 2, dim_embd))
         self.feat_emb = nn.Linear(emb_dim, dim_embd)
         self.ft_layers = nn.ModuleList(TransformerLayer(dim_embd, n_head, 2 * dim_embd) for _ in range(n_layers))
         self.idx_pred_layer = nn.Sequential(nn.LayerNorm(dim_embd), nn.Linear(dim_embd, codebook_size, bias=False))
@@ -84,7 +86,7 @@ class CodeFormer(VQGAN):
     def predict(self, x: Tensor) -> Prediction:
         """The first half of `forward`, which the published program calls code_only."""
         self.check_size(x)
-        features, maps = self.encoder.with_maps(x, self.connect_list)
+        features, maps = self.encoder.with_maps(F.pixel_unshuffle(x, self.fold), self.connect_list)
         # small, and a code more or less likely by a rounding is another code: not in half precision, unless all of the network is
         with torch.autocast(x.device.type, enabled=False):
             features = features.to(self.position_emb.dtype)
@@ -102,9 +104,9 @@ class CodeFormer(VQGAN):
         codes = cast(NearestCode, self.quantize).look_up(numbers).detach()
         codes = adaptive_instance_norm(codes, features) if adain else codes
         if not isinstance(w, Tensor) and w <= 0:
-            return cast(Tensor, self.generator(codes))
+            return self.paint(codes)
         fusions = {side: partial(self.fuse_convs_dict[str(side)], prediction.maps[side].detach(), w=w) for side in self.connect_list}
-        return cast(Tensor, self.generator(codes, fusions))
+        return self.paint(codes, fusions)
 
 
 class TransformerLayer(nn.Module):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from facewright.errors import InputError, UsageError
 from facewright.nets.blocks.autoencoder import DoublingConv, HalvingConv, SelfAttention, SwishResBlock, group_norm
@@ -39,6 +40,8 @@ class VQGAN(nn.Module):
 
     nf, ch_mult: channels of the finest level, and their multiple at each. attn_resolutions: sides of the maps with attention.
     codebook_size, emb_dim: number and width of the codes. beta: see `NearestCode`. gumbel_...: see `GumbelCode`.
+    fold: ours: the picture is folded fold x fold into its channels (pixel unshuffle) and the network works on a map of S / fold pixels,
+    as in `GFPGAN`; on a processor the largest maps cost the most. Sides of maps are then those of the folded picture's.
     """
 
     def __init__(
@@ -54,12 +57,16 @@ class VQGAN(nn.Module):
         beta: float = 0.25,
         gumbel_straight_through: bool = False,
         gumbel_kl_weight: float = 1e-8,
+        fold: int = 1,
     ) -> None:
         super().__init__()
+        if fold < 1 or img_size % fold:
+            raise UsageError(f"fold is {fold}", f"it does not divide img_size {img_size}", "use 1, 2 or 4")
         if quantizer not in ("nearest", "gumbel"):
             raise UsageError(f"there is no quantizer {quantizer!r}", what_to_do="use one of: nearest, gumbel")
-        self.img_size = img_size
-        self.encoder = Encoder(3, nf, emb_dim, ch_mult, res_blocks, img_size, attn_resolutions)
+        self.img_size, self.fold = img_size, fold
+        side, colours = img_size // fold, 3 * fold**2
+        self.encoder = Encoder(colours, nf, emb_dim, ch_mult, res_blocks, side, attn_resolutions)
         self.quantize: NearestCode | GumbelCode
         if quantizer == "nearest":
             self.quantize = NearestCode(codebook_size, emb_dim, beta)
@@ -67,7 +74,7 @@ class VQGAN(nn.Module):
             self.quantize = GumbelCode(
                 codebook_size, emb_dim, emb_dim, straight_through=gumbel_straight_through, kl_weight=gumbel_kl_weight
             )
-        self.generator = Generator(nf, emb_dim, ch_mult, res_blocks, img_size, attn_resolutions)
+        self.generator = Generator(nf, emb_dim, ch_mult, res_blocks, side, attn_resolutions, colours)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: N x 3 x H x W in [-1, 1], H and W multiples of the encoder's reduction. The picture again, of the same size, not clamped."""
@@ -75,9 +82,18 @@ class VQGAN(nn.Module):
 
     def code(self, x: Tensor) -> Coded:
         """As `forward`, with the codes, their loss and the encoder's features."""
-        features = self.encoder(x)
+        features = self.encode(x)
         codes, loss, numbers = self.quantize(features)
-        return Coded(self.generator(codes), loss, numbers, features)
+        return Coded(self.paint(codes), loss, numbers, features)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: N x 3 x H x W in [-1, 1]. The encoder's features N x emb_dim x h x w, before each becomes a code."""
+        features: Tensor = self.encoder(F.pixel_unshuffle(x, self.fold))
+        return features
+
+    def paint(self, codes: Tensor, changes: Mapping[int, Change] | None = None) -> Tensor:
+        """codes: N x emb_dim x h x w. Their picture, N x 3 x H x W, about [-1, 1], not clamped. changes: see `Generator`."""
+        return F.pixel_shuffle(self.generator(codes, changes), self.fold)
 
     def check_size(self, x: Tensor) -> None:
         """Raises InputError for another size than S x S."""
@@ -135,14 +151,21 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """N x emb_dim x h x w to N x 3 x rh x rw, the encoder turned round.
+    """N x emb_dim x h x w to N x out_channels x rh x rw, the encoder turned round.
 
     Published quirks: as many residual blocks a level as the encoder has, where the family has one more; and no swish before the last
     convolution. taps: {side of the map at `img_size`: the block behind which it may be changed}, where its channels are first complete.
     """
 
     def __init__(
-        self, nf: int, emb_dim: int, ch_mult: Sequence[int], res_blocks: int, img_size: int, attn_resolutions: Sequence[int]
+        self,
+        nf: int,
+        emb_dim: int,
+        ch_mult: Sequence[int],
+        res_blocks: int,
+        img_size: int,
+        attn_resolutions: Sequence[int],
+        out_channels: int = 3,
     ) -> None:
         super().__init__()
         width = nf * ch_mult[-1]
@@ -158,7 +181,7 @@ class Generator(nn.Module):
                 blocks += [SelfAttention(width)] if side in attn_resolutions else []
             if level > 0:
                 blocks.append(DoublingConv(width))
-        blocks += [group_norm(width), nn.Conv2d(width, 3, 3, padding=1)]
+        blocks += [group_norm(width), nn.Conv2d(width, out_channels, 3, padding=1)]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, z: Tensor, changes: Mapping[int, Change] | None = None) -> Tensor:

@@ -23,10 +23,10 @@ def restorer(shapes: Shapes) -> dict[str, Any]:
     side = isqrt(tokens)
     if side**2 != tokens:
         raise DoesNotFit(f"its {tokens} positions make no square")
-    arguments["img_size"] = side << halvings
+    arguments["img_size"] = (side << halvings) * arguments["fold"]
     arguments["attn_resolutions"] = vqgan.attn_resolutions(shapes, arguments)
     connections = {name.removeprefix(CONNECTION).partition(".")[0] for name in shapes if name.startswith(CONNECTION)}
-    sides = [arguments["img_size"] >> level for level in range(halvings, -1, -1)]
+    sides = [side << level for level in range(halvings + 1)]
     if strange := sorted(connections - set(map(str, sides))):
         raise DoesNotFit(f"it is connected at {', '.join(strange)} px, where its maps have {', '.join(map(str, sides))}")
     return arguments | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 from facewright.weights.architectures.architecture import Architecture
@@ -30,7 +31,17 @@ def autoencoder(shapes: Shapes) -> dict[str, Any]:
         "res_blocks": counts[0],
         "codebook_size": shapes.axis(book, 0),
         "emb_dim": shapes.axis(book, 1),
+        "fold": _fold(shapes),
     }
+
+
+def _fold(shapes: Shapes) -> int:
+    """Our small networks see the picture folded into its channels."""
+    colours = shapes.axis("encoder.blocks.0.weight", 1)
+    fold = isqrt(colours // 3)
+    if colours != 3 * fold**2:
+        raise DoesNotFit(f"its encoder takes {colours} channels, which is no folded picture")
+    return fold
 
 
 def attentive(shapes: Shapes) -> list[int]:
@@ -39,12 +50,12 @@ def attentive(shapes: Shapes) -> list[int]:
 
 
 def attn_resolutions(shapes: Shapes, arguments: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(arguments["img_size"] >> level for level in attentive(shapes))
+    return tuple(arguments["img_size"] // arguments["fold"] >> level for level in attentive(shapes))
 
 
 def _img_size(shapes: Shapes, arguments: dict[str, Any]) -> int:
     levels = attentive(shapes)
-    return int(ATTENTION_SIDE << (levels[-1] if levels else len(arguments["ch_mult"]) - 1))
+    return int(ATTENTION_SIDE << (levels[-1] if levels else len(arguments["ch_mult"]) - 1)) * int(arguments["fold"])
 
 
 def _levels(shapes: Shapes) -> list[dict[str, list[int]]]:
