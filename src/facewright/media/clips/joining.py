@@ -1,0 +1,248 @@
+"""Segments and the source's other tracks into one clip, packet by packet: nothing is decoded, nothing encoded again."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO
+
+from facewright.errors import OutputError
+from facewright.media.clips import kinds, library, probing
+from facewright.media.clips.info import ClipInfo
+from facewright.media.clips.segments import Segment
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_STALE = {"rotate", "encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id"}
+_STALE_COUNTS = ("BPS", "NUMBER_OF_", "_STATISTICS", "DURATION")
+_TAIL = 32
+"""Film packets held back until the source's last frame was met, whose duration one of them is given."""
+
+
+def join(file: BinaryIO, container: str, info: ClipInfo, segments: list[Segment]) -> list[str]:
+    """Write the clip into an open file: the film from the segments; sound, subtitles and all else the container takes from the source.
+
+    container: of ``kinds.MUXERS``. info: the source's. The film's times are the noted ones; the other packets are the source's, bytes and
+    times. Both move together where a picture's time is below 0, which no container keeps, or the source is a stream that begins anywhere.
+    Returns notes of what the container does not take. Raises OutputError (sound that it does not take, a damaged segment), the file's
+    OSError, InputError (the source is gone).
+    """
+    av = library.pyav()
+    source, _ = library.opened(info.path)
+    with source, av.open(str(segments[0].path), "r", format="mov") as pattern:
+        own = probing.picture_stream(source, info.path)
+        shift = _shift(source, info, segments)
+        with av.open(file, "w", format=kinds.MUXERS[container], container_options=_options(container, info, source, shift)) as out:
+            streams, notes = _streams(out, container, source, own, pattern)
+            out.metadata.update(probing.kept_metadata(source))
+            if source.chapters():
+                out.set_chapters(source.chapters())
+            film = streams.pop(own.index)
+            film.time_base = info.time_base
+            # Else Matroska would tell the codec's scale of times as the rate.
+            film.codec_context.framerate = info.rate  # type: ignore[attr-defined]
+            _mux(out, _Film(segments, info, film, shift, annex_b=container == "avi"), _Others(source, streams, shift, own.index), notes)
+    return notes
+
+
+def _shift(source: InputContainer, info: ClipInfo, segments: list[Segment]) -> Fraction:
+    """Seconds that are added to every time."""
+    first = segments[0].times[0] * info.time_base
+    if info.container == "ts" and source.start_time is not None:
+        return -Fraction(source.start_time, 1_000_000)
+    return -first if first < 0 else Fraction(0)
+
+
+def _options(container: str, info: ClipInfo, source: InputContainer, shift: Fraction) -> dict[str, str]:
+    if container not in ("mp4", "mov"):
+        return {}
+    options = {}
+    if info.time_base.numerator == 1:
+        options["video_track_timescale"] = str(info.time_base.denominator)
+    starts = {stream.start_time for stream in source.streams if stream.start_time is not None} | {info.start}
+    scale = math.lcm(*(stream.time_base.denominator for stream in source.streams if stream.time_base))
+    if (starts != {0} or shift) and scale < 1 << 31:
+        # A track that begins late is told in units of the whole film's scale, else of milliseconds.
+        options["movie_timescale"] = str(scale)
+    if any(key.startswith("com.") for key in source.metadata):
+        options["movflags"] = "use_metadata_tags"  # Apple's own keys live in a list of their own
+    return options
+
+
+def _streams(
+    out: OutputContainer, container: str, source: InputContainer, own: Stream, pattern: InputContainer
+) -> tuple[dict[int, Stream], list[str]]:
+    """The output's streams by the source's index, in the source's order."""
+    streams: dict[int, Stream] = {}
+    notes = []
+    for stream in source.streams:
+        if stream.index != own.index and not _takes(container, stream):
+            codec = stream.codec_context.name if stream.codec_context else "unknown"
+            if stream.type == "audio":
+                raise OutputError(
+                    f"cannot write the sound into {container.upper()}", f"it does not hold {codec}", "write .mkv, which holds nearly all"
+                )
+            notes.append(f"its {stream.type} track ({codec}) is left out: {container.upper()} does not hold it")
+            continue
+        template = pattern.streams.video[0] if stream.index == own.index else stream
+        written = out.add_stream_from_template(template, opaque=True)
+        written.metadata.update(_stream_metadata(stream, stream.index == own.index))
+        written.disposition = stream.disposition
+        streams[stream.index] = written
+    return streams, notes
+
+
+def _takes(container: str, stream: Stream) -> bool:
+    """Whether a container holds a track: a header is written for it alone."""
+    av = library.pyav()
+    try:
+        trial = av.open(io.BytesIO(), "w", format=kinds.MUXERS[container])
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def sound_fits(info: ClipInfo, container: str) -> str:
+    """The codec of a sound track of the source that the container does not hold, or ""."""
+    source, _ = library.opened(info.path)
+    with source:
+        for stream in source.streams.audio:
+            if not _takes(container, stream):
+                return stream.codec_context.name if stream.codec_context else "unknown"
+    return ""
+
+
+def _stream_metadata(stream: Stream, film: bool) -> dict[str, str]:
+    kept = {key: text for key, text in stream.metadata.items() if key.lower() not in _STALE}
+    return {key: text for key, text in kept.items() if not film or not key.startswith(_STALE_COUNTS)}
+
+
+def _mux(out: OutputContainer, film: _Film, others: _Others, notes: list[str]) -> None:
+    """All packets, by time, so that the container never has to hold many back."""
+    av = library.pyav()
+    pictures = iter(film)
+    next_picture = next(pictures, None)
+    lost = 0
+    for packet in others:
+        while next_picture is not None and film.left > _TAIL and _seconds(next_picture) <= _seconds(packet):
+            out.mux(next_picture)
+            next_picture = next(pictures, None)
+        try:
+            out.mux(packet)
+        except av.FFmpegError:
+            lost += 1  # a damaged source: times that fall, or none at all
+    film.last_duration = others.last_duration(film.last_time)
+    while next_picture is not None:
+        out.mux(next_picture)
+        next_picture = next(pictures, None)
+    if lost:
+        notes.append(f"{lost:,} damaged pieces of its sound or subtitles could not be copied")
+    if others.broke_off:
+        notes.append("its sound ends early, as its pictures do")
+
+
+def _seconds(packet: Packet[Stream]) -> float:
+    time = packet.dts if packet.dts is not None else packet.pts
+    return 0.0 if time is None else float(time * packet.time_base)
+
+
+class _Film:
+    """The segments' packets with the clip's own times.
+
+    Times of decoding are made here: the n-th packet is decoded when frame n - delay is shown. They rise for any times of showing, and
+    do not depend on where the segments begin.
+    """
+
+    def __init__(self, segments: list[Segment], info: ClipInfo, stream: Stream, shift: Fraction, annex_b: bool) -> None:
+        self._annex_b = annex_b  # AVI wants H.264 with start codes, where MP4 holds lengths
+        self._segments, self._stream, self._time_base = segments, stream, info.time_base
+        self._shift = round(shift / info.time_base)
+        self._step = max(1, round(1 / (info.rate * info.time_base)))
+        self._times = list(itertools.chain.from_iterable(segment.times for segment in segments))
+        self._delay = max(segment.delay for segment in segments)
+        self.left = len(self._times)
+        self.last_time = self._times[-1]
+        self.last_duration: int | None = None
+
+    def __iter__(self) -> Iterator[Packet[Stream]]:
+        extradata = None
+        for segment in self._segments:
+            with library.pyav().open(str(segment.path), "r", format="mov") as container:
+                stream = container.streams.video[0]
+                extradata = stream.codec_context.extradata if extradata is None else extradata
+                packets = [packet for packet in container.demux(stream) if packet.size]
+                if len(packets) != len(segment.times) or stream.codec_context.extradata != extradata:
+                    raise OutputError(
+                        f"cannot join {segment.path}",
+                        "it is not as it was written",
+                        f"remove the folder {segment.path.parent} and begin anew",
+                    )
+                ranks = {pts: rank for rank, pts in enumerate(sorted(packet.pts or 0 for packet in packets))}
+                places = [segment.first + ranks[packet.pts or 0] for packet in packets]
+                if self._annex_b:
+                    packets = _with_start_codes(stream, packets)
+                for place, (packet, rank) in enumerate(zip(packets, places, strict=True), segment.first):
+                    yield self._timed(packet, place, rank)
+
+    def _timed(self, packet: Packet[Stream], place: int, rank: int) -> Packet[Stream]:
+        times, before = self._times, place - self._delay
+        packet.stream = self._stream
+        packet.time_base = self._time_base
+        packet.pts = times[rank] + self._shift
+        packet.dts = (times[before] if before >= 0 else times[0] + before * self._step) + self._shift
+        if rank + 1 < len(times):
+            packet.duration = times[rank + 1] - times[rank]
+        else:
+            packet.duration = self.last_duration or self._step
+        self.left -= 1
+        return packet
+
+
+def _with_start_codes(stream: Stream, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
+    to_start_codes = library.pyav().bitstream.BitStreamFilterContext("h264_mp4toannexb", in_stream=stream)
+    return [filtered for packet in packets for filtered in to_start_codes.filter(packet)]
+
+
+class _Others:
+    """The source's packets but the film's, and how long the film's last frame is shown."""
+
+    def __init__(self, source: InputContainer, streams: dict[int, Stream], shift: Fraction, film: int) -> None:
+        self._source, self._streams, self._shift, self._film = source, streams, shift, film
+        self._durations: dict[int, int] = {}
+        self.broke_off = False
+
+    def __iter__(self) -> Iterator[Packet[Stream]]:
+        packets = self._source.demux()
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except library.pyav().FFmpegError:
+                self.broke_off = True
+                return
+            if packet.stream_index == self._film:
+                self._look(packet)
+            elif packet.size and packet.stream_index in self._streams:
+                moved = round(self._shift / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts + moved
+                packet.dts = None if packet.dts is None else packet.dts + moved
+                packet.stream = self._streams[packet.stream_index]
+                yield packet
+
+    def _look(self, packet: Packet[Stream]) -> None:
+        if packet.pts is not None and packet.duration:
+            self._durations[packet.pts] = packet.duration
+            if len(self._durations) > 2 * _TAIL:
+                del self._durations[min(self._durations)]
+
+    def last_duration(self, time: int) -> int | None:
+        return self._durations.get(time)
