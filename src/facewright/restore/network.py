@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facewright.errors import ModelError
 from facewright.nets.blocks.layout import channels_last
-from facewright.nets.codeformer import PUBLISHED_USE, CodeFormer
+from facewright.nets.codeformer import PUBLISHED_USE, CodeFormer, Task
 from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
 from facewright.nets.restoreformer import RestoreFormer
 from facewright.nets.vqfr import VQFRv1, VQFRv2
@@ -17,13 +17,20 @@ from facewright.weights import Model
 from facewright.weights.device import PRECISIONS
 
 Network = GFPGAN | RestoreFormer | CodeFormer | VQFRv1 | VQFRv2
+DOES: dict[Task, str] = {"restoration": "restore faces", "colorization": "colour faces", "inpainting": "fill holes in faces"}
+PUBLISHED: dict[Task, str] = {
+    "restoration": "codeformer",
+    "colorization": "codeformer-colorization",
+    "inpainting": "codeformer-inpainting",
+}
+"""The catalog's models of CodeFormer, by what they learned."""
 
 
 class FaceNetwork:
-    """size: side S of its crops. Raises ModelError for a model that restores no faces."""
+    """size: side S of its crops. Raises ModelError for a model that did not learn the task; other tasks than restoration are CodeFormer's."""
 
-    def __init__(self, model: Model, device: torch.device, precision: str, seed: int) -> None:
-        net = _restorer(model)
+    def __init__(self, model: Model, device: torch.device, precision: str, seed: int, task: Task = "restoration") -> None:
+        net = _able(model, task)
         self.device, self.dtype = device, _dtype(precision, device)
         self.size = net.out_size if isinstance(net, GFPGAN) else net.img_size if isinstance(net, CodeFormer) else net.resolution
         # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
@@ -37,13 +44,16 @@ class FaceNetwork:
 
     @property
     def has_fidelity(self) -> bool:
-        """Whether the network itself can stay nearer to the damaged face or go nearer to what it knows."""
-        return isinstance(self._net, (CodeFormer, VQFRv2))
+        """Whether the network itself can stay nearer to the damaged face or go nearer to what it knows.
+
+        A CodeFormer for another task has learned one w only, and takes it.
+        """
+        return isinstance(self._net, VQFRv2) or (isinstance(self._net, CodeFormer) and self._net.task == "restoration")
 
     @property
     def usual_fidelity(self) -> float:
         """What is taken where nobody chose: as the published program does; 0 for a network without the choice."""
-        return PUBLISHED_USE[self._net.task][0] if isinstance(self._net, CodeFormer) else 0.0
+        return PUBLISHED_USE["restoration"][0] if self.has_fidelity and isinstance(self._net, CodeFormer) else 0.0
 
     def __call__(self, crops: Tensor, fidelity: float | None = None) -> Tensor:
         """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32.
@@ -53,9 +63,9 @@ class FaceNetwork:
         crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
         casts = self.dtype != torch.float32 and not isinstance(self._net, PreparedGFPGAN)
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
-            if isinstance(self._net, (CodeFormer, VQFRv2)):
+            if isinstance(self._net, (CodeFormer, VQFRv2)) and self.has_fidelity:
                 picture = self._net(crops, self.usual_fidelity if fidelity is None else fidelity)
-            elif isinstance(self._net, (RestoreFormer, VQFRv1)):
+            elif isinstance(self._net, (RestoreFormer, VQFRv1, CodeFormer)):
                 picture = self._net(crops)
             else:
                 picture, _ = self._net(crops, return_rgb=False, noise=self._noise)
@@ -63,15 +73,15 @@ class FaceNetwork:
         return restored
 
 
-def _restorer(model: Model) -> Network:
+def _able(model: Model, task: Task) -> Network:
     net, path = model.net, Path(model.info["path"])
-    name = path.name
-    if isinstance(net, CodeFormer) and net.task != "restoration":
-        told = "task" in model.info["assumed"]  # by its shapes alone
-        what_to_do = f"if it learned to restore, say so: {path}:task=restoration" if told else "take codeformer"
-        raise ModelError(f"{name} does not restore faces", f"it is a CodeFormer for {net.task}", what_to_do)
-    if not isinstance(net, Network):
-        raise ModelError(f"{name} does not restore faces", f"it is {model.info['title']}", "see: facewright models list")
+    what, guessed = f"{path.name} does not {DOES[task]}", "task" in model.info["assumed"]  # by its shapes alone
+    if isinstance(net, CodeFormer) and net.task != task:
+        what_to_do = f"if it learned to, say so: {path}:task={task}" if guessed else f"take {PUBLISHED[task]}"
+        raise ModelError(what, f"it is a CodeFormer for {net.task}", what_to_do)
+    if not isinstance(net, Network) or (task != "restoration" and not isinstance(net, CodeFormer)):
+        what_to_do = "see: facewright models list" if task == "restoration" else f"take {PUBLISHED[task]}"
+        raise ModelError(what, f"it is {model.info['title']}", what_to_do)
     return net
 
 
