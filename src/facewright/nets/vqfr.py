@@ -70,15 +70,15 @@ class VQFRv2(nn.Module):
         self.inpfeat_extraction = nn.Conv2d(3, inpfeat_dim, 3, padding=1)
         self.quantizer = NearestCode(num_code, code_dim)
 
-    def forward(self, x: Tensor, fidelity_ratio: float = 0.0) -> Tensor:
+    def forward(self, x: Tensor, fidelity_ratio: float | Tensor = 0.0) -> Tensor:
         """x: N x 3 x H x W in [-1, 1]. The restored picture, not clamped.
 
         fidelity_ratio: how much of the warped branch is added, 0 (the codes alone, the best looking, the published program's default) to 1
-        (the most faithful).
+        (the most faithful), one for all or N of them.
         """
         return self.code(x, fidelity_ratio).picture
 
-    def code(self, x: Tensor, fidelity_ratio: float = 0.0) -> Warped:
+    def code(self, x: Tensor, fidelity_ratio: float | Tensor = 0.0) -> Warped:
         """As `forward`, with the texture, the codes and the encoder's features. The texture decoder gets no gradient."""
         features = self.encoder(x)
         logits = self.feat2index(features.flatten(2).transpose(1, 2)) if self.feat2index is not None else None
@@ -86,9 +86,10 @@ class VQFRv2(nn.Module):
         with torch.no_grad():
             maps = self.decoder(self.quantizer.look_up(numbers))
             texture = self.decoder.conv_out(maps[-1])
-        if fidelity_ratio == 0:
+        if not isinstance(fidelity_ratio, Tensor) and fidelity_ratio == 0:
             return Warped(texture, texture, features, numbers, logits)
-        finest = maps[-1] + fidelity_ratio * self.main_branch(maps, self.inpfeat_extraction(x))
+        ratio = fidelity_ratio.reshape(-1, 1, 1, 1).to(maps[-1]) if isinstance(fidelity_ratio, Tensor) else fidelity_ratio
+        finest = maps[-1] + ratio * self.main_branch(maps, self.inpfeat_extraction(x))
         return Warped(self.decoder.conv_out(finest), texture, features, numbers, logits)
 
 
