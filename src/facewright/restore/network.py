@@ -27,7 +27,7 @@ PUBLISHED: dict[Task, str] = {
 
 
 class FaceNetwork:
-    """size: side S of its crops. Raises ModelError for a model that did not learn the task; other tasks than restoration are CodeFormer's."""
+    """size: side S of its crops. Raises ModelError for a model that did not learn the task (all but restoration are CodeFormer's)."""
 
     def __init__(self, model: Model, device: torch.device, precision: str, seed: int, task: Task = "restoration") -> None:
         net = _able(model, task)
@@ -55,10 +55,10 @@ class FaceNetwork:
         """What is taken where nobody chose: as the published program does; 0 for a network without the choice."""
         return PUBLISHED_USE["restoration"][0] if self.has_fidelity and isinstance(self._net, CodeFormer) else 0.0
 
-    def __call__(self, crops: Tensor, fidelity: float | None = None) -> Tensor:
+    def __call__(self, crops: Tensor, fidelity: float | Tensor | None = None) -> Tensor:
         """crops: N x 3 x S x S in [-1, 1]; the same, restored, float32.
 
-        fidelity: for a network that has it, 0 (its own picture) to 1 (nearest to the crop); None: the usual one.
+        fidelity: for a network that has it, 0 (its own picture) to 1 (nearest to the crop), one for all or N of them; None: the usual one.
         """
         crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
         casts = self.dtype != torch.float32 and not isinstance(self._net, PreparedGFPGAN)
