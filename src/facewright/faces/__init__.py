@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from facewright.faces.mtcnn import MtcnnDetector
     from facewright.faces.parse import FaceParser
     from facewright.faces.retinaface import RetinafaceDetector
+    from facewright.faces.yolo import YoloDetector
 
 __all__ = [
     "TEMPLATE",
@@ -26,6 +27,7 @@ __all__ = [
     "Identity",
     "MtcnnDetector",
     "RetinafaceDetector",
+    "YoloDetector",
     "align",
     "ellipse_mask",
     "hold_colour",
@@ -46,6 +48,7 @@ _HOME = {
     "Identity": "identity",
     "MtcnnDetector": "mtcnn",
     "RetinafaceDetector": "retinaface",
+    "YoloDetector": "yolo",
     "load_detector": "detect",
 }
 

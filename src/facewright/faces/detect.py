@@ -9,6 +9,11 @@ from facewright.faces.face import Face
 from facewright.faces.mtcnn import MtcnnDetector
 from facewright.faces.retinaface import RetinafaceDetector
 from facewright.faces.turns import Photo
+from facewright.faces.yolo import NAMES as YOLOS
+from facewright.faces.yolo import YoloDetector
+
+DETECTORS = ("mtcnn", "retinaface", *YOLOS)
+"""The first ships in the package."""
 
 
 class Detector(Protocol):
@@ -22,10 +27,12 @@ class Detector(Protocol):
 
 
 def load_detector(name: str = "mtcnn", device: str = "cpu") -> Detector:
-    """A detector by its name: "mtcnn", whose weights ship in the package, or "retinaface", whose do not (the one on ResNet-50, else on
-    MobileNet). Raises UsageError for another name, ModelError where the weights are missing."""
-    if name not in ("mtcnn", "retinaface"):
-        raise UsageError(f"there is no detector {name!r}", "", "use mtcnn or retinaface")
+    """A detector by its name: "mtcnn", whose weights ship in the package, or one whose do not: "retinaface" (on ResNet-50, else on
+    MobileNet), "yolov5n-face", "yolov5l-face". Raises UsageError for another name, ModelError where the weights are missing."""
+    if name not in DETECTORS:
+        raise UsageError(f"there is no detector {name!r}", "", f"use {', '.join(DETECTORS[:-1])} or {DETECTORS[-1]}")
+    if name in YOLOS:
+        return YoloDetector.load(name, device)
     if name == "retinaface":
         return RetinafaceDetector.load(device)
     from facewright.weights import load_model

@@ -60,6 +60,8 @@ def ours(name: str, args: dict[str, Any]) -> Told | None:
         return Told("realesrgan.compact", args, {} if args["act_type"] == "prelu" else {"act_type": args["act_type"]})
     if name.endswith("RetinaFace"):
         return Told("retinaface", {"backbone": BACKBONES[args["network_name"]]})
+    if name.endswith("yolo:Model"):
+        return Told("yolov5face", {"size": {"yolov5n.yaml": "n", "yolov5l.yaml": "l"}[args["cfg"]]})
     if name.endswith("ParseNet"):
         # the sizes show as the number of steps between them, the limits of the channels only where they are met
         sizes = {key: 32 * args[key] // args.get("min_feat_size", 32) for key in ("in_size", "out_size")}
@@ -116,6 +118,7 @@ SYSTEMS = {
     "vqgan",
     "vqfr",
 }
+NOT_WHOLE = {"yolov5n_face"}  # without the anchors, which the file has
 CLASS_OF_KEYS = {"retinaface": "RetinaFace", "parsenet": "ParseNet", "bisenet": "BiSeNet"}
 
 
@@ -129,7 +132,7 @@ def tables() -> list[Any]:
         build, table = meta.get("build") or {}, meta.get("parameters")
         name = build.get("class") or CLASS_OF_KEYS.get(path.parent.name, "")
         args = build.get("args") or {}
-        if not table or name.startswith("pytorch_retinaface") or not ours_or_none(name, args):
+        if not table or name.startswith("pytorch_retinaface") or path.stem in NOT_WHOLE or not ours_or_none(name, args):
             continue
         key = json.dumps([name, without(args, "phase"), table], sort_keys=True)
         if key not in seen:
@@ -178,6 +181,7 @@ def test_published_table_gives_published_arguments(name: str, published: dict[st
         (["features.0.weight", "features.1.running_mean", "features.34.weight"], "a VGG with batch normalisation"),
         (["synthesis.b4.const", "mapping.fc0.weight"], "a StyleGAN2 in NVIDIA's layout"),
         (["encoder.mid.attn_1.norm.weight", "quantize.embedding.weight"], "a VQGAN autoencoder"),
+        (["model.0.stem_1.conv.weight", "model.0.stem_2b.conv.weight"], "looks like the face detector YOLOv5-face, but it is neither"),
         (["model.diffusion_model.input_blocks.0.0.weight"], "a Stable Diffusion checkpoint, not a face model"),
     ],
 )
@@ -221,6 +225,7 @@ SMALL_CODEFORMER: dict[str, Any] = {
     "res_blocks": 1,
     "attn_resolutions": (8,),
     "emb_dim": 8,
+    "fold": 1,
 }
 
 

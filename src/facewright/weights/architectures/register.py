@@ -18,6 +18,7 @@ from facewright.weights.architectures.stylegan2 import STYLEGAN2
 from facewright.weights.architectures.vgg import VGG
 from facewright.weights.architectures.vqfr import VQFR
 from facewright.weights.architectures.vqgan import VQGAN
+from facewright.weights.architectures.yolov5face import YOLOV5FACE
 
 ARCHITECTURES: tuple[Architecture, ...] = (
     *GFPGAN,
@@ -27,6 +28,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     *VQFR,
     *VQGAN,
     *RETINAFACE,
+    *YOLOV5FACE,
     *MTCNN,
     *PARSING,
     *IDENTITY,
