@@ -48,6 +48,8 @@ def get(
     entries = [catalog.lookup(name) for name in names]
     failures: list[FacewrightError] = []
     for entry in entries:
+        if not quiet and not entry.bundled:  # before it comes, so that it can still be stopped
+            typer.echo(f"{entry.name}: licence: {entry.terms}. {entry.note}")
         try:
             with _progress(entry.name, quiet) as progress:
                 path = fetch(entry, force=force, progress=progress)
@@ -56,8 +58,6 @@ def get(
             continue
         if not quiet:
             typer.echo(f"{entry.name} is here: {path}")
-            if not entry.bundled:
-                typer.echo(f"licence: {entry.terms}. {entry.note}")
             if not entry.runs:
                 typer.echo("this version cannot run it yet")
     if len(failures) == 1 == len(entries):
@@ -85,6 +85,7 @@ def info(
         typer.echo(json.dumps(told, indent=2))
         return
     card = told.pop("card", "")
+    told |= {"licence": entry.terms} if entry else {}
     for line in columns([(key, _words(value)) for key, value in told.items() if value not in (None, "", [], {})]):
         typer.echo(line)
     if entry and entry.where == "missing" and not file.is_file():
