@@ -16,6 +16,7 @@ Without
     niqe                                    (pictures, model): NiqeModel.bundled() is niqe[faces], NiqeModel.read(file) niqe[published]
     fit_niqe                                the model of pristine pictures
     sharpness                               variance of the Laplacian
+    damage                                  how damaged a face looks, in parts; of an array
     seam                                    edges along a paste's contour; of arrays
     lbp                                     local binary patterns; of arrays (a module)
 Of sets, from features N x D
@@ -29,6 +30,7 @@ Gathered as pictures come, each with update, compute and merge
 
 from facewright.metrics.colourization import colourization_auc, colourization_curve
 from facewright.metrics.conventions import CONVENTIONS, Convention, convention, label
+from facewright.metrics.damage import Damage, damage
 from facewright.metrics.fid import Fid, Statistics, frechet_distance
 from facewright.metrics.flicker import flicker
 from facewright.metrics.identity import arcface_input, identity_angle, identity_similarity, mean_angle
@@ -49,6 +51,7 @@ from facewright.metrics.ssim import ms_ssim, ssim
 __all__ = [
     "CONVENTIONS",
     "Convention",
+    "Damage",
     "Fid",
     "Kid",
     "Mean",
@@ -60,6 +63,7 @@ __all__ = [
     "colourization_auc",
     "colourization_curve",
     "convention",
+    "damage",
     "dists",
     "dists_each",
     "fit_niqe",

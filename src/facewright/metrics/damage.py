@@ -42,8 +42,8 @@ class Damage(NamedTuple):
 
 
 def damage(crop: NDArray[Any]) -> Damage:
-    """crop: S x S x 3 RGB in [0, 1] (float) or uint8, FFHQ-aligned, S at least 32. Any content is safe: a crop of one tone is soft, faded and
-    not noisy.
+    """crop: S x S x 3 RGB in [0, 1] (float) or uint8, FFHQ-aligned, S at least 32. Any content is safe: a crop of one tone is faded, and
+    has neither noise nor a grid.
 
     soft, blurred, faded: mean absolute values of the levels of a Laplacian pyramid (Burt and Adelson, 1983), as ratios in octaves.
     """
@@ -81,7 +81,7 @@ def _pyramid(luma: Plane, count: int) -> list[Plane]:
     return levels
 
 
-def _halved(luma: Plane) -> Plane:
+def _halved(luma: NDArray[Any]) -> Plane:
     size = (max(1, luma.shape[1] // 2), max(1, luma.shape[0] // 2))
     return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
 

@@ -33,6 +33,7 @@ from facewright.faces.mask import soft_parsed_mask
 from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
 from facewright.restore import judge, published
+from facewright.restore.fidelity import Rule, choose, rule_of
 from facewright.restore.network import FaceNetwork
 from facewright.restore.result import FaceResult, Restoration
 from facewright.restore.served import serve
@@ -81,8 +82,15 @@ class Restorer:
         self.identity = Identity.load(str(self.device))
 
     @property
+    def rule(self) -> Rule | None:
+        """What gives each face its own w under `--fidelity auto`; None where all take `fidelity`."""
+        if self.settings.fidelity != "auto" or self.settings.as_published:
+            return None
+        return rule_of(self.model.info["name"], "control" if self.network.has_fidelity else "blend")
+
+    @property
     def fidelity(self) -> float:
-        """w in [0, 1]: for the network, where it has it, else the part of the photo's own face that stays."""
+        """w in [0, 1] without a `rule`: for the network, where it has it, else the part of the photo's own face that stays."""
         asked = self.settings.fidelity
         return self.network.usual_fidelity if asked == "auto" else float(asked)
 
@@ -123,9 +131,7 @@ class Restorer:
         for start in range(0, len(waiting), self.settings.batch):
             batch = waiting[start : start + self.settings.batch]
             crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
-            restored = self.network(crops, self.fidelity)
-            for face in batch:
-                face.fidelity = self.fidelity if self.network.has_fidelity else None
+            restored = self.network(crops, self._chosen(batch))
             if self.settings.as_published:
                 self._take_as_published(batch, restored)
                 continue
@@ -159,6 +165,19 @@ class Restorer:
             dict(self.served.by),
         )
 
+    def _chosen(self, faces: Sequence[FaceResult]) -> float | Tensor:
+        """The faces' w, for the network; one that a face has already been given stays."""
+        rule = self.rule
+        for face in faces:
+            if face.fidelity is not None:
+                continue
+            if rule is None:
+                face.fidelity = self.fidelity
+            else:
+                face.fidelity, _, face.damage = choose(_cropped(face), rule)
+        # an unlike w of a neighbour must not change how a face is computed: where each has its own, always as a tensor
+        return self.fidelity if rule is None else torch.tensor([face.fidelity for face in faces], device=self.device)
+
     def _take_as_published(self, faces: list[FaceResult], restored: Tensor) -> None:
         """Nothing is held back or matched; the judge only tells."""
         for face, picture in zip(faces, restored, strict=True):
@@ -185,13 +204,10 @@ class Restorer:
 
     def _judge(self, faces: list[FaceResult]) -> None:
         """Strength, identity and the reasons, for faces fresh from the network."""
-        wanted = self.settings.strength * (1 if self.network.has_fidelity else 1 - self.fidelity)
         limit = self.settings.max_identity_drift
         for face in faces:
-            face.strength = wanted
-            if wanted < 1:
-                face.blended(wanted, f"strength {wanted:.2f} as asked")
-            face.identity = self._drift(face, wanted)
+            self._soften(face)
+            face.identity = self._drift(face, face.strength)
             judge.after_network(face)
             if face.action == "left alone":
                 continue
@@ -201,6 +217,25 @@ class Restorer:
                 face.because(words)
             if face.pixels > 1.5 * self.size:
                 face.because(f"larger than the model's {self.size} px: its finest detail is the photo's own")
+
+    def _soften(self, face: FaceResult) -> None:
+        """The strength that was asked for, and the part of the photo's own face that w leaves where the network does not know w itself."""
+        assert face.fidelity is not None
+        blends = not self.network.has_fidelity
+        face.strength = self.settings.strength * (1 - face.fidelity if blends else 1)
+        if face.damage is None:
+            if face.strength < 1:
+                face.blended(face.strength, f"strength {face.strength:.2f} as asked")
+            return
+        told = f"w {face.fidelity:.2f}: {face.damage}"
+        if blends and face.fidelity == 1:
+            face.left_alone(told)
+        elif blends and face.fidelity > 0:
+            face.blended(face.strength, told)
+        elif not blends:
+            face.because(told)
+        if self.settings.strength < 1:
+            face.blended(face.strength, f"strength {self.settings.strength:.2f} as asked")
 
     def _hold_back(self, face: FaceResult, limit: float) -> None:
         """Blend back until the identity distance is within the limit, or leave the face alone."""

@@ -20,8 +20,9 @@ class FaceResult:
 
     crop, restored: S x S x 3 RGB in [0, 1], before and after the network (restored is None where the face was left alone unseen).
     mask: S x S in [0, 1], which part of the restored crop goes into the photo.
-    strength: how much of the network's picture went into the photo. fidelity: the w that the network was given, None for one that takes
-    none. identity: `identity[dlib]` distance between what was pasted and the original crop. pixels: side of the face's crop in the
+    strength: how much of the network's picture went into the photo. fidelity: its w, for the network or, where that has no control, the
+    part of the photo's own face that is left; None before one was chosen. damage: why, where w was chosen by the look of the face.
+    identity: `identity[dlib]` distance between what was pasted and the original crop. pixels: side of the face's crop in the
     photo's own pixels. misfit: how far the points are from the template.
     """
 
@@ -31,6 +32,7 @@ class FaceResult:
     reasons: list[str] = field(default_factory=list)
     strength: float = 1.0
     fidelity: float | None = None
+    damage: str | None = None
     identity: float | None = None
     pixels: float = 0.0
     misfit: float = 0.0
@@ -61,6 +63,7 @@ class FaceResult:
             "reasons": self.reasons,
             "strength": round(self.strength, 3),
             "fidelity": None if self.fidelity is None else round(self.fidelity, 3),
+            "damage": self.damage,
             "identity[dlib]": None if self.identity is None else round(self.identity, 3),
             "crop_pixels": round(self.pixels, 1),
             "misfit": round(self.misfit, 3),

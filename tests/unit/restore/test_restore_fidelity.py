@@ -103,9 +103,9 @@ def test_the_page_tells_w(codeformer: str, restore: Callable[..., Any], tmp_path
     assert (tmp_path / "page.html").read_text().count("px across, w 0.25<") == 2
 
 
-def test_a_network_without_the_choice_tells_none(model: str, restore: Callable[..., Any]) -> None:
+def test_a_network_without_the_choice_is_blended(model: str, restore: Callable[..., Any]) -> None:
     done = restore(model, fidelity=0.25)
-    assert [(face.strength, face.fidelity) for face in done.faces] == [(0.75, None)] * 2
+    assert [(face.strength, face.fidelity, face.damage) for face in done.faces] == [(0.75, 0.25, None)] * 2
 
 
 def test_vqfr(tmp_path: Path, restore: Callable[..., Any]) -> None:
@@ -117,7 +117,7 @@ def test_vqfr(tmp_path: Path, restore: Callable[..., Any]) -> None:
     assert np.abs(whole.faces[0].restored - usual.faces[0].restored).max() > 1 / 255
     first = file_of(tmp_path, "vqfr.v1", VQFRv1(**VQFR), VQFR)
     done = restore(first, fidelity=0.25)
-    assert done.faces[0].fidelity is None and done.faces[0].strength == 0.75
+    assert done.faces[0].fidelity == 0.25 and done.faces[0].strength == 0.75
 
 
 @pytest.mark.parametrize("task", ["colorization", "inpainting"])
