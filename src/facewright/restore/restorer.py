@@ -32,6 +32,7 @@ from facewright.faces.identity import Identity
 from facewright.faces.mask import soft_parsed_mask
 from facewright.faces.warp import finer, resized, scale_of, transform
 from facewright.media import Photo, read, replaced
+from facewright.nets.codeformer import Task
 from facewright.restore import judge, published
 from facewright.restore.fidelity import Rule, choose, rule_of
 from facewright.restore.network import FaceNetwork
@@ -66,7 +67,12 @@ class Job:
 
 
 class Restorer:
-    """Holds the networks; restores any number of photos with the same settings. Not for use by several threads at once."""
+    """Holds the networks; restores any number of photos with the same settings. Not for use by several threads at once.
+
+    task: what the network has to have learned. `Colorizer` and `Inpainter` go the same way, and differ in `_taken`, `_judge` and `_put`.
+    """
+
+    task: Task = "restoration"
 
     def __init__(self, settings: Settings | None = None, /, *, detector: Detector | str | None = None, **choices: Any) -> None:
         """choices: fields of `Settings`. detector: one to use, or the name of one."""
@@ -75,7 +81,7 @@ class Restorer:
         self.settings = settings or Settings(**choices)
         self.device = pick_device(self.settings.device)
         self.model = load_model(self.settings.model, device=self.device)
-        self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed)
+        self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed, self.task)
         self.size = self.network.size
         self.served = serve(self.settings, self.device, detector)
         self.detector = self.served.detector
@@ -84,7 +90,7 @@ class Restorer:
     @property
     def rule(self) -> Rule | None:
         """What gives each face its own w under `--fidelity auto`; None where all take `fidelity`."""
-        if self.settings.fidelity != "auto" or self.settings.as_published:
+        if self.settings.fidelity != "auto" or self.settings.as_published or self.task != "restoration":
             return None
         return rule_of(self.model.info["name"], "control" if self.network.has_fidelity else "blend")
 
@@ -136,7 +142,7 @@ class Restorer:
                 self._take_as_published(batch, restored)
                 continue
             for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-                face.restored = match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
+                face.restored = self._taken(face, picture)
             if not self.settings.aligned:
                 self._outline(batch)
             self._judge(batch)
@@ -152,7 +158,7 @@ class Restorer:
         else:
             pixels = self._canvas(photo)
             for face in job.waiting:
-                self._paste(pixels, face, photo)
+                self._put(pixels, face, job)
         if not job.faces:
             notes.append("no face was found")
         return Restoration(
@@ -164,6 +170,10 @@ class Restorer:
             [*notes, *self.served.notes],
             dict(self.served.by),
         )
+
+    def _taken(self, face: FaceResult, picture: Image) -> Image:
+        """What is made of the network's picture of a face; S x S x 3 in [0, 1] both."""
+        return match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
 
     def _chosen(self, faces: Sequence[FaceResult]) -> float | Tensor:
         """The faces' w, for the network; one that a face has already been given stays."""
@@ -279,8 +289,9 @@ class Restorer:
             return np.zeros((height, width, *photo.pixels.shape[2:]), photo.pixels.dtype)
         return np.asarray(cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_LANCZOS4))
 
-    def _paste(self, pixels: NDArray[Any], face: FaceResult, photo: Photo) -> None:
-        affine = self._affine(face)
+    def _put(self, pixels: NDArray[Any], face: FaceResult, job: Job) -> None:
+        """Put a face into the canvas, in place."""
+        affine, photo = self._affine(face), job.original
         if pixels.shape[:2] != photo.pixels.shape[:2]:
             affine = resized(affine, (pixels.shape[1] / photo.width, pixels.shape[0] / photo.height))
         # only what the network changed goes back, so that detail finer than its crop stays the photo's own; but not on another background
