@@ -14,6 +14,8 @@ from facewright.media import READABLE, Origin, default_suffix
 from facewright.media.formats import format_named
 
 SUFFIX = "-restored"
+SUFFIXES = (SUFFIX, "-colorized", "-inpainted")
+"""What the verbs that work on faces put behind a photo's name."""
 COMPARE = "-compare.jpg"
 FACES = "-faces"
 STREAM = "-"
@@ -23,7 +25,7 @@ STREAM = "-"
 class Task:
     """One photo. source: None is standard input. stem: the target without its suffix, which follows from what the photo is;
     target: the whole path where the person named it. Both None: standard output. problem: why there is nothing to do. in_place: target is
-    the source, and may be replaced."""
+    the source, and may be replaced. suffix: what a result is called by."""
 
     name: str
     source: Path | None
@@ -31,6 +33,7 @@ class Task:
     target: Path | None = None
     problem: FacewrightError | None = None
     in_place: bool = False
+    suffix: str = SUFFIX
 
     @property
     def to_stream(self) -> bool:
@@ -52,16 +55,18 @@ class Task:
         """A companion of the result: old-restored.jpg has old-restored-compare.jpg."""
         target = self.target_for(origin)
         # in place too, so that a later run over the folder knows it for what it is
-        return target.with_name(target.stem + (SUFFIX if self.in_place else "") + ending)
+        return target.with_name(target.stem + (self.suffix if self.in_place else "") + ending)
 
 
-def plan(photos: Sequence[str], output: str | None = None, *, recursive: bool = False, in_place: bool = False) -> list[Task]:
+def plan(
+    photos: Sequence[str], output: str | None = None, *, recursive: bool = False, in_place: bool = False, suffix: str = SUFFIX
+) -> list[Task]:
     """Tasks for files, folders, globs and "-".
 
-    output None: beside each photo, "old-restored.jpg"; a folder (there, or ending in a slash, or several photos): same names in it, with
-    the structure below a named folder kept; else the file to write; "-" is standard output. Photos of one name and several formats
-    (a.bmp, a.png) have their format in the result's name. A photo named twice is restored once. What earlier runs made of a photo is
-    no photo to restore unless it is named alone; nor are hidden files, nor an output folder inside the folder that is read.
+    output None: beside each photo, "old-restored.jpg", or another of SUFFIXES; a folder (there, or ending in a slash, or several photos):
+    same names in it, with the structure below a named folder kept; else the file to write; "-" is standard output. Photos of one name and
+    several formats (a.bmp, a.png) have their format in the result's name. A photo named twice is done once. What earlier runs made of a
+    photo is no photo to work on unless it is named alone; nor are hidden files, nor an output folder inside the folder that is read.
     Raises UsageError where the wishes contradict each other, a result would overwrite an original, or two would get one target. A path
     without photos becomes a Task with a `problem`, so that the rest of a batch is done.
     """
@@ -73,7 +78,7 @@ def plan(photos: Sequence[str], output: str | None = None, *, recursive: bool = 
         raise UsageError("standard input and output carry one photo", f"{len(found)} photos are given", "name a folder with --output")
     if many and output is not None and os.path.isfile(output):
         raise UsageError(f"{output} is a file", f"{len(found)} photos are given", "name a folder with --output")
-    tasks = _told_apart([_task(each, output, many, in_place) for each in found])
+    tasks = _told_apart([replace(_task(each, output, many, in_place, suffix), suffix=suffix) for each in found])
     _refuse_overwriting(tasks)
     return tasks
 
@@ -134,18 +139,19 @@ def _matching(text: str, recursive: bool, output: str | None) -> list[_Found]:
 
 def _originals(path: Path) -> list[Path]:
     """What a result may be made from, by its name: old-restored.jpg, old-restored-compare.jpg and old-restored-faces/ from old.*."""
-    if path.parent.name.endswith(SUFFIX + FACES):
+    if path.parent.name.endswith(tuple(suffix + FACES for suffix in SUFFIXES)):
         path = path.parent.with_name(path.parent.name.removesuffix(FACES) + ".jpg")
-    if path.name.endswith(SUFFIX + COMPARE):
+    if path.name.endswith(tuple(suffix + COMPARE for suffix in SUFFIXES)):
         path = path.with_name(path.name.removesuffix(COMPARE) + ".jpg")
-    if not path.stem.endswith(SUFFIX):
+    suffix = next((suffix for suffix in SUFFIXES if path.stem.endswith(suffix)), None)
+    if suffix is None:
         return []
-    name = path.stem.removesuffix(SUFFIX)
-    suffixes = {path.suffix, *READABLE, *(suffix.upper() for suffix in READABLE)}
-    originals = [path.with_name(name + suffix) for suffix in suffixes]
+    name = path.stem.removesuffix(suffix)
+    formats = {path.suffix, *READABLE, *(each.upper() for each in READABLE)}
+    originals = [path.with_name(name + each) for each in formats]
     base, _, format = name.rpartition("-")
     # one of several formats of one name
-    return [*originals, *(path.with_name(base + suffix) for suffix in suffixes if base and suffix[1:].lower() == format)]
+    return [*originals, *(path.with_name(base + each) for each in formats if base and each[1:].lower() == format)]
 
 
 def _is_result(path: Path) -> bool:
@@ -171,7 +177,7 @@ def _once(found: list[_Found], in_place: bool) -> list[_Found]:
     return kept
 
 
-def _task(found: _Found, output: str | None, many: bool, in_place: bool) -> Task:
+def _task(found: _Found, output: str | None, many: bool, in_place: bool, suffix: str) -> Task:
     source, below = found.source, found.below
     name = STREAM if source is None else str(source)
     if found.problem is not None:
@@ -184,7 +190,7 @@ def _task(found: _Found, output: str | None, many: bool, in_place: bool) -> Task
         return Task(name, source)
     if output is None:
         assert source is not None
-        return Task(name, source, stem=source.with_name(source.stem + SUFFIX))
+        return Task(name, source, stem=source.with_name(source.stem + suffix))
     folder = Path(output)
     if many or os.path.isdir(output) or output.endswith(("/", "\\")):
         return Task(name, source, stem=folder / below.parent / below.stem)
@@ -220,7 +226,7 @@ def _with_format(task: Task) -> Task:
     assert task.stem is not None
     if task.source is None or not task.source.suffix:
         return task
-    name = task.stem.name.removesuffix(SUFFIX)
+    name = task.stem.name.removesuffix(task.suffix)
     return replace(task, stem=task.stem.with_name(f"{name}-{task.source.suffix[1:].lower()}{task.stem.name[len(name) :]}"))
 
 
