@@ -17,6 +17,7 @@ from torch import Tensor
 from facewright.errors import InputError
 from facewright.faces import (
     Detector,
+    Face,
     align,
     ellipse_mask,
     hold_colour,
@@ -107,20 +108,25 @@ class Restorer:
             self.run([job])
             yield self.finish(job)
 
-    def prepare(self, photo: Photo) -> Job:
-        """Find and choose the faces, and cut their crops."""
+    def prepare(self, photo: Photo, faces: Sequence[Face] | None = None) -> Job:
+        """Find and choose the faces, and cut their crops.
+
+        faces: those that are meant, found elsewhere, in this order; one that has an affine keeps it.
+        """
         started = time.monotonic()
         if self.settings.aligned:
             return Job(photo, [self._aligned(photo)], started)
         if self.settings.as_published:
             return Job(photo, published.found(photo, self.detector, self.settings.faces, self.size), started)
-        found = self.detector.detect(photo.pixels)
-        row = float(np.median([face.size for face in found])) if found else 1.0
-        found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
-        chosen = set(select(found, self.settings.faces, photo.pixels.shape))
-        faces = []
+        found = self.detector.detect(photo.pixels) if faces is None else list(faces)
+        if faces is None:
+            row = float(np.median([face.size for face in found])) if found else 1.0
+            found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
+        chosen = set(select(found, self.settings.faces if faces is None else "all", photo.pixels.shape))
+        results = []
         for index, face in enumerate(found):
-            face.affine = similarity(face.landmarks)
+            if face.affine is None:
+                face.affine = similarity(face.landmarks)
             result = FaceResult(index, face, misfit=misfit(face.landmarks), pixels=TEMPLATE_SIZE / scale_of(face.affine))
             if index not in chosen:
                 result.left_alone(f"not chosen (--faces {self.settings.faces})")
@@ -128,8 +134,8 @@ class Restorer:
                 judge.before_network(result, self.size, self.settings.min_face)
             if result.action != "left alone":
                 result.crop = align(photo.pixels, self._affine(result), self.size)
-            faces.append(result)
-        return Job(photo, faces, started)
+            results.append(result)
+        return Job(photo, results, started)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Restore the waiting faces of several photos, `settings.batch` at a time; then judge each."""
@@ -217,7 +223,8 @@ class Restorer:
         limit = self.settings.max_identity_drift
         for face in faces:
             self._soften(face)
-            face.identity = self._drift(face, face.strength)
+            if face.identity is None or limit is not None:  # one that a face has already been given stays
+                face.identity = self._drift(face, face.strength)
             judge.after_network(face)
             if face.action == "left alone":
                 continue
@@ -322,7 +329,6 @@ class Restorer:
         return np.asarray(np.clip(np.rint(pixels + change * np.float32(levels)), 0, levels).astype(pixels.dtype))
 
     def _aligned(self, photo: Photo) -> FaceResult:
-        from facewright.faces import Face
         from facewright.faces.align import TEMPLATE
 
         across = np.array([photo.width, photo.height]) / TEMPLATE_SIZE
