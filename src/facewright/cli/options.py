@@ -20,7 +20,9 @@ Salvage = Annotated[bool, typer.Option("--salvage", help="Work on the readable p
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A name of `facewright models list`, or a weight file.", rich_help_panel=CHOICE)]
 Outline = Annotated[str, typer.Option(help="Shape of the pasted face: ellipse, hull, or parse (needs parsenet).", rich_help_panel=CHOICE)]
-Detector = Annotated[str, typer.Option(help="Finds the faces: mtcnn, or retinaface (needs its file).", rich_help_panel=CHOICE)]
+Detector = Annotated[
+    str, typer.Option(help="Finds the faces: mtcnn; or retinaface, yolov5n-face, yolov5l-face (need their files).", rich_help_panel=CHOICE)
+]
 Seed = Annotated[int, typer.Option(help="Of the model's noise.", rich_help_panel=CHOICE)]
 
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the originals.", rich_help_panel=OUTPUT)]

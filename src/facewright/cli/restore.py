@@ -48,7 +48,17 @@ def restore(
     detector: options.Detector = "mtcnn",
     as_published: Annotated[
         bool,
-        typer.Option("--as-published", help="Align, paste and round as the published GFPGAN does, for comparison.", rich_help_panel=CHOICE),
+        typer.Option(
+            "--as-published",
+            help="Find, align, paste and round as CodeFormer's program does with CodeFormer, GFPGAN's with others; for comparison.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = False,
+    face_upsample: Annotated[
+        bool,
+        typer.Option(
+            "--face-upsample", help="With --as-published: the background's model enlarges the faces, too.", rich_help_panel=CHOICE
+        ),
     ] = False,
     seed: options.Seed = 0,
     in_place: options.InPlace = False,
@@ -85,6 +95,7 @@ def restore(
         max_identity_drift=max_identity_drift,
         aligned=aligned,
         as_published=as_published,
+        face_upsample=face_upsample,
         seed=seed,
         device=device,
         precision=precision,

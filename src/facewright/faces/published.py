@@ -33,7 +33,9 @@ Picture = NDArray[Any]
 Rows = NDArray[np.float32]
 Find = Callable[[Picture], Rows]
 
-_LEAST_SIDE = 512  # CodeFormer enlarges what is smaller
+LEAST_SIDE = 512
+"""CodeFormer enlarges what is smaller."""
+
 _BOX_COLOUR = (0.0, 255.0, 0.0)
 
 
@@ -46,8 +48,8 @@ def read(pixels: Picture, program: Program = "facexlib") -> Picture:
     picture = pixels / 65535 * 255 if pixels.max(initial=0) > 256 else pixels
     picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture[..., :3]
     height, width = picture.shape[:2]
-    if program == "codeformer" and min(height, width) < _LEAST_SIDE:
-        factor = _LEAST_SIDE / min(height, width)
+    if program == "codeformer" and min(height, width) < LEAST_SIDE:
+        factor = LEAST_SIDE / min(height, width)
         picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     return np.asarray(picture)
 

@@ -84,15 +84,14 @@ class YoloDetector:
 
 
 def find_published(net: YoloV5Face, picture: Photo, score: float = 0.7, overlap: float = 0.5, *, least_height: int = 10) -> Floats:
-    """CodeFormer's `detect_faces` by this network: rows N x 15 (box, its left side once more, five points), surest first, whole pixels.
+    """CodeFormer's `detect_faces` by this network: rows N x 15 (box, score, five points), surest first, whole pixels.
 
-    picture: H x W x 3 RGB, levels 0..255. least_height: lower boxes are dropped. Published quirk: where RetinaFace has the score there is
-    the box's left side, so nothing behind it may ask how sure a face is.
+    picture: H x W x 3 RGB, levels 0..255. least_height: lower boxes are dropped. In the published rows the left side of the box stands
+    once more in place of the score, which nothing there looks at.
     """
     rows = look(net, picture, score)
     rows = rows[suppress(rows[:, :4], rows[:, 4], overlap)]
-    rows[:, 4] = rows[:, 0]
-    rows = np.trunc(rows)
+    rows[:, [*range(4), *range(5, 15)]] = np.trunc(rows[:, [*range(4), *range(5, 15)]])
     return np.asarray(rows[rows[:, 3] - rows[:, 1] >= least_height])
 
 

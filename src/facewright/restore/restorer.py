@@ -84,7 +84,8 @@ class Restorer:
         self.model = load_model(self.settings.model, device=self.device)
         self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed, self.task)
         self.size = self.network.size
-        self.served = serve(self.settings, self.device, detector)
+        self.program = published.followed(self.settings, self.model, self.network.has_fidelity)
+        self.served = serve(self.settings, self.device, detector, self.program)
         self.detector = self.served.detector
         self.identity = Identity.load(str(self.device))
 
@@ -116,8 +117,8 @@ class Restorer:
         started = time.monotonic()
         if self.settings.aligned:
             return Job(photo, [self._aligned(photo)], started)
-        if self.settings.as_published:
-            return Job(photo, published.found(photo, self.detector, self.settings.faces, self.size), started)
+        if self.program is not None:
+            return Job(photo, published.found(self.program, photo, self.detector, self.settings.faces, self.size), started)
         found = self.detector.detect(photo.pixels) if faces is None else list(faces)
         if faces is None:
             row = float(np.median([face.size for face in found])) if found else 1.0
@@ -155,9 +156,11 @@ class Restorer:
 
     def finish(self, job: Job) -> Restoration:
         """Put the restored faces back into a copy of the photo."""
-        photo, notes = job.original, []
-        if self.settings.as_published:
-            pixels = self._finish_as_published(job)
+        photo, notes = job.original, list[str]()
+        if self.program is not None:
+            pixels = self._finish_as_published(job, self.program)
+            if not self.settings.aligned:
+                notes += published.notes(self.program, photo, self.settings.upscale)
             photo = Photo(photo.pixels, None, photo.origin)  # alpha is lost there
         elif self.settings.aligned:
             pixels = self._whole(job.faces[0], photo)
@@ -197,15 +200,25 @@ class Restorer:
     def _take_as_published(self, faces: list[FaceResult], restored: Tensor) -> None:
         """Nothing is held back or matched; the judge only tells."""
         for face, picture in zip(faces, restored, strict=True):
-            face.restored = np.asarray(published.to_levels(picture), np.float32) / np.float32(255)
+            face.restored = published.taken(face, picture)
             face.identity = self._drift(face, 1.0)
             if words := judge.identity_words(face.identity, face.strength):
                 face.because(words)
 
-    def _finish_as_published(self, job: Job) -> NDArray[Any]:
+    def _finish_as_published(self, job: Job, program: published.Program) -> NDArray[Any]:
         if self.settings.aligned:
             return np.asarray(np.rint(_restored(job.faces[0]) * 255), np.uint8)
-        return published.pasted(job.original, job.faces, self.served, self.settings.upscale, self.size, self.device)
+        return published.pasted(
+            program,
+            job.original,
+            job.faces,
+            parser=self.served.parser,
+            upscaler=self.served.upscaler,
+            upscale=self.settings.upscale,
+            size=self.size,
+            device=self.device,
+            face_upsample=self.settings.face_upsample,
+        )
 
     def _outline(self, faces: list[FaceResult]) -> None:
         """Which part of each restored crop goes into the photo."""
@@ -334,8 +347,8 @@ class Restorer:
         across = np.array([photo.width, photo.height]) / TEMPLATE_SIZE
         face = Face(np.array([0.0, 0, photo.width, photo.height]), (TEMPLATE + 0.5) * across - 0.5, 1.0)
         result = FaceResult(0, face, pixels=float(photo.width))
-        if self.settings.as_published:
-            result.crop = published.whole(photo, self.size)
+        if self.program is not None:
+            result.crop, result.turns_grey = published.whole(self.program, photo, self.size)
             return result
         levels = np.float32(np.iinfo(photo.pixels.dtype).max)
         rgb = photo.pixels if photo.pixels.ndim == 3 else np.repeat(photo.pixels[..., None], 3, axis=2)

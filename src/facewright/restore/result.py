@@ -23,7 +23,8 @@ class FaceResult:
     strength: how much of the network's picture went into the photo. fidelity: its w, for the network or, where that has no control, the
     part of the photo's own face that is left; None before one was chosen. damage: why, where w was chosen by the look of the face.
     identity: `identity[dlib]` distance between what was pasted and the original crop. pixels: side of the face's crop in the
-    photo's own pixels. misfit: how far the points are from the template.
+    photo's own pixels. misfit: how far the points are from the template. turns_grey: the network's picture takes the crop's grey, as
+    CodeFormer's program has it (`--as-published`).
     """
 
     index: int
@@ -36,6 +37,7 @@ class FaceResult:
     identity: float | None = None
     pixels: float = 0.0
     misfit: float = 0.0
+    turns_grey: bool = False
     sharpness: tuple[float, float] | None = None
     crop: NDArray[np.float32] | None = None
     restored: NDArray[np.float32] | None = None

@@ -19,6 +19,8 @@ from facewright.weights import available
 if TYPE_CHECKING:
     import torch
 
+    from facewright.restore.published import Program
+
 RETINAFACES = ("retinaface-resnet50", "retinaface-mobilenet")
 
 
@@ -34,13 +36,19 @@ class Served:
     notes: list[str] = field(default_factory=list)
 
 
-def serve(settings: Settings, device: torch.device, detector: Detector | None = None) -> Served:
-    """Load what the settings ask for. detector: one to use instead. Raises ModelError for an upscaler that is missing."""
+def serve(settings: Settings, device: torch.device, detector: Detector | None = None, program: Program | None = None) -> Served:
+    """Load what the settings ask for. detector: one to use instead. program: the published one that is followed.
+
+    Raises ModelError for an upscaler that is missing.
+    """
     by, notes = {}, []
-    finder = "retinaface" if settings.as_published else settings.detector
-    if detector is None and finder == "retinaface" and not any(available(name) for name in RETINAFACES):
+    if program is not None:
+        by["program"] = program.name
+    finder = settings.detector if program is None or settings.detector in program.detectors else program.detectors[0]
+    files = RETINAFACES if finder == "retinaface" else (finder,)
+    if detector is None and finder != "mtcnn" and not any(available(name) for name in files):
+        notes.append(_instead(finder, "the embedded mtcnn found the faces", files[0]))
         finder = "mtcnn"
-        notes.append(_instead("retinaface", "the embedded mtcnn found the faces", RETINAFACES[0]))
     detector = detector or load_detector(finder, str(device))
     by["detector"] = detector.name
 
@@ -55,7 +63,7 @@ def serve(settings: Settings, device: torch.device, detector: Detector | None = 
             notes.append(_instead("parsenet", f"the mask is the {by['mask']}", PARSERS[0]))
 
     upscaler = None
-    by["background"] = settings.background
+    by["background"] = program.background if program is not None and settings.background == "lanczos" else settings.background
     if settings.background not in PLAIN_BACKGROUNDS:
         upscaler = Upscaler.load(settings.background, device, precision=settings.precision)
     elif settings.upscale == 1:

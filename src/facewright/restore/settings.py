@@ -27,7 +27,8 @@ class Settings:
     photo's own face that is left, and "auto" is 0. strength: opacity of the restored face on the photo, which falls where
     `max_identity_drift` asks for it.
     upscale: output size over input size; background: what fills the photo between the faces: "lanczos", "none", or a model that enlarges,
-    by name or file (which then also serves at upscale 1). as_published: follow the published program's procedure, see `restore.published`.
+    by name or file (which then also serves at upscale 1). as_published: follow the procedure of CodeFormer's program with CodeFormer, of
+    GFPGAN's with any other model, see `restore.published`. face_upsample: there, the background's model enlarges the faces, too.
     max_identity_drift: largest embedding distance between restored and original face (None: report only).
     aligned: photos are face crops already. seed: of the generator's noise; the same seed gives the same picture.
     """
@@ -44,6 +45,7 @@ class Settings:
     max_identity_drift: float | None = None
     aligned: bool = False
     as_published: bool = False
+    face_upsample: bool = False
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
@@ -59,22 +61,25 @@ class Settings:
         if self.max_identity_drift is not None:
             _within("--max-identity-drift", self.max_identity_drift, 0, 2)
         _one_of("--mask", self.mask, ("ellipse", "hull", "parse"))
-        _one_of("--detector", self.detector, ("mtcnn", "retinaface"))
+        _one_of("--detector", self.detector, ("mtcnn", "retinaface", "yolov5n-face", "yolov5l-face"))
         if not os.path.isfile(split(self.background)[0]):
             _one_of("--background", self.background, (*PLAIN_BACKGROUNDS, *UPSCALERS), "or the path of a weight file")
         _one_of("--precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
         if self.as_published:
             contradictions = {
                 "--strength": self.strength != 1,
-                "--fidelity": self.fidelity != "auto",
                 "--max-identity-drift": self.max_identity_drift is not None,
                 "--mask hull": self.mask == "hull",
                 "--background none": self.background == "none",
             }
             if named := [name for name, given in contradictions.items() if given]:
                 raise UsageError(
-                    f"--as-published and {named[0]} contradict each other", "the published program has no such choice", "leave one out"
+                    f"--as-published and {named[0]} contradict each other", "the published programs have no such choice", "leave one out"
                 )
+        if self.face_upsample and not (self.as_published and self.background not in PLAIN_BACKGROUNDS):
+            raise UsageError(
+                "--face-upsample stands alone", "it is a part of CodeFormer's program", "add --as-published and a --background model"
+            )
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,6 +18,6 @@ def handles(fixture: Fixture) -> bool:
 def run(fixture: Fixture) -> None:
     if fixture.procedure == "preprocess":
         photo = Photo(np.ascontiguousarray(fixture.input_arrays()["img"][..., ::-1]), None, Origin())
-        fixture.check("tensor", published.to_network(published.whole(photo, 512) * 255))
+        fixture.check("tensor", published.to_network(published.whole(published.GFPGAN, photo, 512)[0] * 255))
     else:
         fixture.check("img", published.to_levels(fixture.inputs()["x"][0])[..., ::-1])
