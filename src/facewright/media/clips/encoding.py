@@ -63,13 +63,11 @@ def encoding_for(info: ClipInfo, container: str, size: tuple[int, int], codec: s
         raise UsageError(f"cannot write clips with {codec!r}", "the codec is not one of ours", f"use one of {', '.join(CODECS)}")
     if codec not in pyav().codecs_available:
         raise UsageError(
-            f"cannot write clips with {codec}", "this PyAV was built without it", "install PyAV from its wheel, or choose another codec"
+            f"cannot write clips with {codec}", "this PyAV was built without it", "install PyAV's own wheel, or choose another"
         )
     if (container == "webm" and codec != "libvpx-vp9") or (container == "avi" and codec != "libx264"):
         fits = "libvpx-vp9" if container == "webm" else "libx264"
-        raise UsageError(
-            f"cannot write {codec} into {container.upper()}", "the container does not hold it", f"use {fits}, or write .mp4 or .mkv"
-        )
+        raise UsageError(f"cannot write {codec} into {container.upper()}", "it does not hold that", f"use {fits}, or write .mp4 or .mkv")
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}", "", f"use one of {', '.join(PRESETS)}")
     if crf is not None and not 0 <= crf <= _CRF[codec]:
@@ -127,7 +125,7 @@ class Encoder:
         self._encoding = encoding
         self._converter = Converter(encoding.matrix, encoding.range)
         self._first: int | None = None
-        # A scale as fine as the times themselves; FFmpeg would else multiply it.
+        self._step = max(1, round(1 / (encoding.rate * encoding.time_base)))
         self._container: OutputContainer = pyav().open(file, "w", format="mp4")
         self._stream = self._opened_stream()
         self.times: list[int] = []
@@ -153,6 +151,7 @@ class Encoder:
         self._first = pts if self._first is None else self._first
         frame = self._converter.from_rgb(pixels, self._encoding.pixel_format)
         frame.pts, frame.time_base = pts - self._first, self._encoding.time_base
+        frame.duration = self._step
         self._mux(self._stream.encode(frame))
         self.times.append(pts)
 

@@ -24,7 +24,8 @@ class ClipInfo:
     duration: seconds; 0.0 where it is not known.
     rate: pictures a second on average. A variable rate shows in ``variable``, told by the first pictures.
     time_base: the unit of every pts, in seconds. start: pts of the first picture.
-    rotation: degrees by which the stored picture was turned counter-clockwise to stand upright: 0, 90, 180 or 270. mirrored: and then flipped.
+    rotation: degrees by which the stored picture is turned counter-clockwise to stand upright: 0, 90, 180 or 270. mirrored: whether left
+    and right are exchanged after that.
     colour: code points of ITU-T H.273 under "primaries", "transfer", "matrix" (2 is unspecified) and "range" (0 unspecified, 1 limited,
     2 full), as tagged.
     pixel_aspect: width of a pixel to its height, upright.

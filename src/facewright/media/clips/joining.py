@@ -47,7 +47,7 @@ def join(file: BinaryIO, container: str, info: ClipInfo, segments: list[Segment]
             film.time_base = info.time_base
             # Else Matroska would tell the codec's scale of times as the rate.
             film.codec_context.framerate = info.rate  # type: ignore[attr-defined]
-            _mux(out, _Film(segments, info, film, shift, annex_b=container == "avi"), _Others(source, streams, shift, own.index), notes)
+            _mux(out, _Film(segments, info, film, shift, annex_b=container == "avi"), _Others(source, streams, shift, own), notes)
     return notes
 
 
@@ -88,7 +88,9 @@ def _streams(
                 raise OutputError(
                     f"cannot write the sound into {container.upper()}", f"it does not hold {codec}", "write .mkv, which holds nearly all"
                 )
-            notes.append(f"its {stream.type} track ({codec}) is left out: {container.upper()} does not hold it")
+            # The chapters of a MOV or MP4 show as a data track as well; they are written anew.
+            if not (stream.type == "data" and source.chapters()):
+                notes.append(f"its {stream.type} track ({codec}) is left out: {container.upper()} does not hold it")
             continue
         template = pattern.streams.video[0] if stream.index == own.index else stream
         written = out.add_stream_from_template(template, opaque=True)
@@ -214,8 +216,9 @@ def _with_start_codes(stream: Stream, packets: list[Packet[Stream]]) -> list[Pac
 class _Others:
     """The source's packets but the film's, and how long the film's last frame is shown."""
 
-    def __init__(self, source: InputContainer, streams: dict[int, Stream], shift: Fraction, film: int) -> None:
-        self._source, self._streams, self._shift, self._film = source, streams, shift, film
+    def __init__(self, source: InputContainer, streams: dict[int, Stream], shift: Fraction, film: Stream) -> None:
+        self._source, self._streams, self._shift, self._film = source, streams, shift, film.index
+        self._end = None if film.start_time is None or film.duration is None else film.start_time + film.duration
         self._durations: dict[int, int] = {}
         self.broke_off = False
 
@@ -245,4 +248,10 @@ class _Others:
                 del self._durations[min(self._durations)]
 
     def last_duration(self, time: int) -> int | None:
+        """How long the frame that is shown from ``time`` on stays, None where the source does not tell.
+
+        With B-frames an MP4 notes distances of decoding, not of showing; there only the length of the whole tells.
+        """
+        if self._end is not None and time < self._end and self._durations and time == max(self._durations):
+            return self._end - time
         return self._durations.get(time)

@@ -38,8 +38,9 @@ class ClipWriter:
     job: what else the pictures depend on (model, strength, ...): another job begins anew. resume: False to begin anew always.
     segment_frames: length of a segment.
 
-    What holds: every frame's pts (MP4, MOV exactly; MKV and WebM to the millisecond that they count in; AVI by number), packets and times of
-    the other tracks, duration, pixel aspect, colour tags, title and the like, chapters. Pictures are upright, so no rotation tag is left.
+    What holds: every frame's pts (MP4, MOV exactly; MKV and WebM to the millisecond that they count in; AVI by number),
+    packets and times of the other tracks, duration, pixel aspect, colour tags, title and the like, chapters.
+    Pictures are upright, so no rotation tag is left.
     Not for two threads at once.
     Raises UsageError (settings that do not fit, a source that would be overwritten), OutputError (cannot be written, the disk is full,
     sound that the container does not hold, another run at work), InputError (the source is gone).
@@ -140,9 +141,7 @@ class ClipWriter:
         if not self._place.parent.is_dir():
             raise OutputError(what, f"there is no folder {self._place.parent}", "make it first, or choose another with -o")
         if codec := joining.sound_fits(self.info, self._container):
-            raise OutputError(
-                what, f"{self._container.upper()} does not hold the source's sound ({codec})", "write .mkv, which holds nearly all"
-            )
+            raise OutputError(what, f"{self._container.upper()} does not hold its sound ({codec})", "write .mkv, which holds nearly all")
 
     def _found(self, job: str, resume: bool) -> list[segments.Segment]:
         """The segments of an earlier run that can be gone on with; the folder is there afterwards, and holds nothing else."""
