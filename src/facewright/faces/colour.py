@@ -97,6 +97,13 @@ def tone_of(picture: Picture, mask: NDArray[np.float32]) -> Tone | None:
     return Tone(coefficients) if missed < max(_TONED[0], min(_TONED[1] * colour, _TONED[2])) else None
 
 
+def in_tone(picture: Picture, tone: Tone) -> Picture:
+    """The picture as a print of that tone has it; S x S x 3 RGB in [0, 1] both."""
+    luma = picture @ _TO_OPPONENT[0]
+    toned = np.concatenate([luma[..., None], tone.chroma(luma)], axis=2)
+    return np.asarray(np.clip(toned @ _FROM_OPPONENT.T, 0, 1), np.float32)
+
+
 def is_grey(picture: NDArray[Any], threshold: float = 10) -> bool:
     """CodeFormer's test of an 8-bit RGB picture: the mean variance of the differences between its channels is at most `threshold`."""
     red, green, blue = np.moveaxis(picture.astype(np.int64), -1, 0)

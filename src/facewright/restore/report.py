@@ -50,7 +50,7 @@ LEAST_PREVIEW = 480
 CROP_SIDE = 192
 QUALITY = 85
 
-_CLASSES = {"restored": "done", "blended": "part", "left alone": "left"}
+_CLASSES = {"restored": "done", "coloured": "done", "filled": "done", "blended": "part", "left alone": "left"}
 
 
 class Report:
@@ -95,7 +95,7 @@ class Report:
             number = self._next()
             self._keep(
                 f'<article id="photo{number}"><header><h2>{escape(name)}</h2></header>'
-                f"<p>Restored by an earlier run: {escape(target)}</p></article>\n"
+                f"<p>Done by an earlier run: {escape(target)}</p></article>\n"
             )
 
     def write(self) -> None:

@@ -163,7 +163,7 @@ class Restorer:
                 notes += published.notes(self.program, photo, self.settings.upscale)
             photo = Photo(photo.pixels, None, photo.origin)  # alpha is lost there
         elif self.settings.aligned:
-            pixels = self._whole(job.faces[0], photo)
+            pixels = self._whole(job)
         else:
             pixels = self._canvas(photo)
             for face in job.waiting:
@@ -324,8 +324,9 @@ class Restorer:
             replacing=_cropped(face) if self._on_the_photo else None,
         )
 
-    def _whole(self, face: FaceResult, photo: Photo) -> NDArray[Any]:
+    def _whole(self, job: Job) -> NDArray[Any]:
         """An aligned photo with the network's changes, at its own size times --upscale."""
+        (face,), photo = job.faces, job.original
         pixels = photo.pixels
         if self.settings.upscale != 1:
             width, height = int(photo.width * self.settings.upscale), int(photo.height * self.settings.upscale)

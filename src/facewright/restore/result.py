@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from facewright.faces import Face
 from facewright.media import Photo
 
-Action = Literal["restored", "blended", "left alone"]
+Action = Literal["restored", "blended", "left alone", "coloured", "filled"]
+"""What became of a face: the first three by restoring, "coloured" and "filled" by the other tasks, which leave faces alone as well."""
 
 
 @dataclass

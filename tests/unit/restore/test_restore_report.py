@@ -297,4 +297,4 @@ def test_a_photo_of_an_earlier_run_is_named(tmp_path: Path) -> None:
     report.add_done_before("<old>.jpg", "out/old.jpg")
     report.write()
     page = (tmp_path / "page.html").read_text()
-    assert "&lt;old&gt;.jpg" in page and "Restored by an earlier run: out/old.jpg" in page and "1 photo" in page
+    assert "&lt;old&gt;.jpg" in page and "Done by an earlier run: out/old.jpg" in page and "1 photo" in page
