@@ -11,7 +11,7 @@ With a truth
     identity_angle, identity_similarity     of embeddings N x D; mean_angle leaves out equal pairs; arcface_input makes the input
     landmark_distance                       of points N x P x 2
     colourization_auc, colourization_curve  colours in CIE Lab
-    flicker                                 of clips T x 3 x H x W
+    flicker                                 of clips T x 3 x H x W; Flicker, along their motion, frame by frame
 Without
     niqe                                    (pictures, model): NiqeModel.bundled() is niqe[faces], NiqeModel.read(file) niqe[published]
     fit_niqe                                the model of pristine pictures
@@ -32,7 +32,7 @@ from facewright.metrics.colourization import colourization_auc, colourization_cu
 from facewright.metrics.conventions import CONVENTIONS, Convention, convention, label
 from facewright.metrics.damage import Damage, damage
 from facewright.metrics.fid import Fid, Statistics, frechet_distance
-from facewright.metrics.flicker import flicker
+from facewright.metrics.flicker import Flicker, flicker
 from facewright.metrics.identity import arcface_input, identity_angle, identity_similarity, mean_angle
 from facewright.metrics.inception_input import inception_input
 from facewright.metrics.inception_score import inception_score
@@ -53,6 +53,7 @@ __all__ = [
     "Convention",
     "Damage",
     "Fid",
+    "Flicker",
     "Kid",
     "Mean",
     "NiqeFit",
