@@ -31,6 +31,7 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="A model to start from, by name or file; sizes are then its own.", show_default=False)
     ] = None,
+    stage: Annotated[str, typer.Option(help="One stage of a recipe that has several. [default: all, in turn]", show_default=False)] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train a model, or go on with a run."""
@@ -44,7 +45,7 @@ def train(
             print(_line(step, numbers), flush=True)
 
     folder = run or Path("runs") / f"{recipe}-{Path(preset).stem}"
-    exported = run_recipe(recipe, preset, chosen, folder, on_step)
+    exported = run_recipe(recipe, preset, chosen, folder, on_step, stage=stage)
     if not quiet and os.environ.get("RANK", "0") == "0":  # of several processes one speaks
         print(f"the trained model: {exported}")
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
@@ -87,18 +88,7 @@ class PairStream:
         return Batch(_tensor(np.stack(damaged)), _tensor(np.stack(clean)), None if found is None else torch.from_numpy(found))
 
     def __call__(self, start: int) -> Iterator[Batch]:
-        cv2.setNumThreads(1)  # the pool is the parallelism
-        with ThreadPoolExecutor(self.threads) as pool:
-            waiting: deque[Future[Batch]] = deque()
-            submit: Callable[[int], None] = lambda step: waiting.append(pool.submit(self.at, step))  # noqa: E731
-            for step in range(start, start + self.ahead):
-                submit(step)
-            step = start + self.ahead
-            while True:
-                batch = waiting.popleft().result()
-                submit(step)
-                step += 1
-                yield batch
+        return worked_ahead(self.at, start, threads=self.threads, ahead=self.ahead)
 
     def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], Parts]:
         index = int(rng.choice(len(self.faces), p=self.probabilities))
@@ -116,6 +106,17 @@ class PairStream:
             except InputError as error:
                 problem = error
         raise problem
+
+
+def worked_ahead(at: Callable[[int], Batch], start: int, *, threads: int = 2, ahead: int = 4) -> Iterator[Batch]:
+    """at(start), at(start + 1), ..., made by `threads` threads up to `ahead` steps before they are asked for. Close it to end them."""
+    cv2.setNumThreads(1)  # the pool is the parallelism
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Batch]] = deque(pool.submit(at, step) for step in range(start, start + ahead))
+        for step in count(start + ahead):
+            batch = waiting.popleft().result()
+            waiting.append(pool.submit(at, step))
+            yield batch
 
 
 def _tensor(images: NDArray[np.float32]) -> Tensor:

@@ -20,6 +20,13 @@ class Ema:
         self.decay = 0.5 ** (batch / half_life)
         self.rises, self.buffers = rises, buffers
 
+    @classmethod
+    def of_decay(cls, network: nn.Module, decay: float, *, rises: bool = False, buffers: bool = True) -> Ema:
+        """By the decay of one step, whatever the batch."""
+        ema = cls(network, 1.0, 0, rises=rises, buffers=buffers)
+        ema.decay = decay
+        return ema
+
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the network as it is after that step."""

@@ -34,6 +34,8 @@ from facewright.weights.device import PRECISIONS
 
 log = logging.getLogger(__name__)
 
+EXPORT = "export.safetensors"
+
 
 class Recipe(Protocol):
     """What an algorithm brings: its networks and one step over them.
@@ -227,6 +229,11 @@ class Engine:
         del values[THE_SUM]
         self._pending |= {f"{name}/{term}": value for term, value in values.items()} | {f"{name}/gradient": norm.detach()}
 
+    @property
+    def part(self) -> int:
+        """Number of the part of the batch that walks at the moment; 0 where a batch is not split."""
+        return self._parts.index
+
     def draw(self, how: Callable[[int], Tensor], count: int) -> Tensor:
         """Random numbers of `count` samples that differ from sample to sample: `how(n)` draws for n, samples first.
 
@@ -272,14 +279,16 @@ class Engine:
             return self._kept, self._exported, error.why
         for old in sorted(self.folder.glob("step-*.pt"))[: -self.run_settings.keep_checkpoints]:
             old.unlink(missing_ok=True)
-        why = self._export("export.safetensors")
+        why = self._export(EXPORT)
         return self.step, self._exported if why else self.step, why
 
     def _export(self, name: str) -> str:
-        """What went wrong, or ""."""
+        """What went wrong, or "". What a recipe exports beside its model goes with the newest, not with the best."""
+        beside: dict[str, Callable[[Path], None]] = getattr(self.recipe, "export_beside", dict)() if name == EXPORT else {}
         try:
-            with checkpoint.appears_whole(self.folder / name) as part:
-                self.recipe.export(part)
+            for file, write in {name: self.recipe.export, **beside}.items():
+                with checkpoint.appears_whole(self.folder / file) as part:
+                    write(part)
         except OutputError as error:
             log.warning("step %d: %s; training goes on, an older one may stay", self.step, str(error))
             return error.why

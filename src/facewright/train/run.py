@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import torch
 
 from facewright.errors import UsageError
-from facewright.train.engine import Engine, Recipe, RunSettings
+from facewright.train.engine import EXPORT, Engine, Recipe, RunSettings
+from facewright.train.recipes.codeformer import STAGES, CodeFormerSettings, begun, codeformer_recipe
 from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
 from facewright.train.recipes.stylegan2 import StyleGAN2Recipe, StyleGAN2Settings
 from facewright.train.settings import resolve
@@ -23,11 +24,30 @@ class MakesRecipe(Protocol):
     def __call__(self, settings: Any, batch: int, seed: int) -> Recipe: ...
 
 
-RECIPES: dict[str, tuple[type, MakesRecipe]] = {
-    "gfpgan": (GfpganSettings, GfpganRecipe),
-    "stylegan2": (StyleGAN2Settings, StyleGAN2Recipe),
+class Begins(Protocol):
+    """The settings of a stage, completed with what the stages before it left below the run's folder."""
+
+    def __call__(self, settings: Any, run: Path) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe's settings class and how it is made; for one of several stages, their names in order and what each begins with.
+
+    Its presets are presets/NAME-PRESET.yaml; its settings have a field `stage` where it has stages.
+    """
+
+    settings: type
+    make: MakesRecipe
+    stages: tuple[str, ...] = ()
+    begins: Begins | None = None
+
+
+RECIPES = {
+    "codeformer": Entry(CodeFormerSettings, codeformer_recipe, STAGES, begun),
+    "gfpgan": Entry(GfpganSettings, GfpganRecipe),
+    "stylegan2": Entry(StyleGAN2Settings, StyleGAN2Recipe),
 }
-"""name: (settings class, recipe class). Its presets are presets/NAME-PRESET.yaml."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +59,39 @@ class Plan:
 
 
 def train(
-    name: str, preset: str, overrides: list[str], folder: Path, on_step: Callable[[int, dict[str, float]], None] | None = None
+    name: str,
+    preset: str,
+    overrides: list[str],
+    folder: Path,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
+    *,
+    stage: str = "",
 ) -> Path:
     """Run the recipe `name` in `folder`, from its newest checkpoint if it has one. Returns the exported model's path.
 
-    Raises UsageError for an unknown recipe, preset or setting.
+    A recipe of several stages runs each in a folder of its name below, in their order, what is finished costing nothing; stage: that one
+    alone. Raises UsageError for an unknown recipe, preset, stage or setting.
     """
-    plan = resolve(defaults(name), name, preset, overrides)
+    plan = defaults(name)
+    entry = RECIPES[name]
+    if stage and stage not in entry.stages:
+        what_to_do = f"use: {', '.join(entry.stages)}" if entry.stages else "leave out --stage"
+        raise UsageError(f"the recipe {name} has no stage {stage!r}", what_to_do=what_to_do)
+    if not entry.stages:
+        return _run(entry, resolve(plan, name, preset, overrides), folder, on_step)
+    exported = folder
+    for each in [stage] if stage else entry.stages:
+        resolved = resolve(plan, name, preset, [*overrides, f"recipe.stage={each}"], each)
+        settings = resolved.recipe if entry.begins is None else entry.begins(resolved.recipe, folder)
+        exported = _run(entry, Plan(settings, resolved.run), folder / each, on_step)
+    return exported
+
+
+def _run(entry: Entry, plan: Plan, folder: Path, on_step: Callable[[int, dict[str, float]], None] | None) -> Path:
     torch.manual_seed(plan.run.seed)  # the networks' first weights; the engine seeds what follows
-    recipe = RECIPES[name][1](plan.recipe, plan.run.batch, plan.run.seed)
+    recipe = entry.make(plan.recipe, plan.run.batch, plan.run.seed)
     Engine(recipe, plan.run, folder, on_step).run()
-    return folder / "export.safetensors"
+    return folder / EXPORT
 
 
 def defaults(name: str) -> Plan:
@@ -57,4 +99,4 @@ def defaults(name: str) -> Plan:
     if name not in RECIPES:
         near = get_close_matches(name, RECIPES, 1) or sorted(RECIPES)
         raise UsageError(f"there is no recipe {name!r}", what_to_do=f"use: {', '.join(near)}")
-    return Plan(RECIPES[name][0]())
+    return Plan(RECIPES[name].settings())

@@ -17,13 +17,17 @@ from facewright.errors import InputError, UsageError
 S = TypeVar("S")
 
 
-def resolve(defaults: S, recipe: str, preset: str | None, overrides: list[str]) -> S:
+def resolve(defaults: S, recipe: str, preset: str | None, overrides: list[str], stage: str = "") -> S:
     """`defaults` with the preset's values and then the overrides ("key=value", nested keys with dots, values as YAML).
 
+    stage: what the preset says of it below `stages` goes over what it says of all.
     A whole map replaces the one that stood there, so that a preset can leave entries out; `map.entry=value` changes that entry alone.
     Raises UsageError: an unknown key (with the nearest one), a value of the wrong kind, a text that is no YAML.
     """
     values = {} if preset is None else read_preset(recipe, preset)
+    stages = values.pop("stages", None) or {}
+    for half, own in (stages.get(stage) or {}).items():
+        values[half] = {**(values.get(half) or {}), **own}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:

@@ -2,7 +2,7 @@
 
 Wang, Li, Zhang, Shan, "Towards Real-World Blind Face Restoration with Generative Facial Prior", CVPR 2021, arXiv:2101.04061.
 The generator's losses are those of section 3.4: reconstruction (pixel, perceptual, style), adversarial, facial components, identity;
-and the pyramid of section 3.2. Beside this file stand its settings, its networks, its judges, its data and its validation.
+and the pyramid of section 3.2. Beside this file stand its settings, its networks and its judges.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from facewright.nets.blocks.layout import channels_last
 from facewright.nets.blocks.roi_align import roi_align
 from facewright.nets.gfpgan import GFPGAN, clean_of
 from facewright.nets.identity import DlibEmbedding
+from facewright.train.crops import crops
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
-from facewright.train.recipes.gfpgan.data import judged_faces, training_pairs
+from facewright.train.pairs import judged_faces, training_pairs
 from facewright.train.recipes.gfpgan.guidance import Guidance, check_guidance, load_guidance
 from facewright.train.recipes.gfpgan.networks import Networks, build, parameter_groups
 from facewright.train.recipes.gfpgan.settings import PARTS, GfpganSettings
-from facewright.train.recipes.gfpgan.validation import Validation
 from facewright.train.schedules import rate_at, set_rate
+from facewright.train.validation import Validation
 from facewright.weights import load_model
 
 Pairs = Callable[[int], Iterator[Batch]]
@@ -91,8 +92,10 @@ class GfpganRecipe:
         if self.guidance is None:
             self.guidance = load_guidance(self.settings, engine.device, embedding)
         if self.pairs is None:
-            self.pairs = training_pairs(self.settings, self.batch_size, self.seed, (engine.rank, engine.world))
-            judged = judged_faces(self.settings)
+            s = self.settings
+            parts = s.landmarks if s.components else None
+            self.pairs = training_pairs(s, self.batch_size, self.seed, (engine.rank, engine.world), components=parts)
+            judged = judged_faces(s)
             self.validation = None if judged is None else Validation(judged, embedding)
 
     def batches(self, start: int) -> Iterator[Batch]:
@@ -117,7 +120,7 @@ class GfpganRecipe:
             losses["pyramid"] = pyramid_l1([rgb.float() for rgb in pyramid], batch.clean)
         if engine.step % s.guidance_every == 0:
             losses |= self._guided(restored, batch.clean)  # perceptual, style, identity
-        real, fake = self._crops(batch.clean, restored)
+        real, fake = crops(s.crop, batch.clean, restored)
         parts = self._parts(batch, restored) if plays else {}
         if plays:
             losses |= self._judged(fake) | self._judged_parts(parts)  # adversarial; left_eye, right_eye, mouth, component_style
@@ -192,15 +195,6 @@ class GfpganRecipe:
         with self.engine.autocast():
             loss = discriminator_logistic(network(real)[0].float(), network(fake)[0].float())
         self.engine.update(part, {"logistic": loss}, {"logistic": 1.0})
-
-    def _crops(self, *pictures: Tensor) -> list[Tensor]:
-        """The same random square of every picture."""
-        crop = self.settings.crop
-        room = self.settings.size - crop
-        if room == 0:
-            return list(pictures)
-        top, left = torch.randint(0, room + 1, (2,)).tolist()
-        return [p[..., top : top + crop, left : left + crop].contiguous(memory_format=torch.channels_last) for p in pictures]
 
     def _parts(self, batch: Batch, restored: Tensor) -> Crops:
         """Eyes and mouth of the truth and of the restored picture, by the batch's boxes. Raises InputError where it has none."""

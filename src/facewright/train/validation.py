@@ -1,8 +1,8 @@
-"""How far a GFPGAN in training has come: numbers by strength of damage, and a sheet to look at, on faces never learned from."""
+"""How far a restorer in training has come: numbers by strength of damage, and a sheet to look at, on faces never learned from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ Restore = Callable[[Tensor], Tensor]
 class Validation:
     """The same faces, damaged in the same way, each time."""
 
-    def __init__(self, faces: FaceSet, embedding: DlibEmbedding) -> None:
+    def __init__(self, faces: FaceSet, embedding: DlibEmbedding, strengths: Sequence[str] = (*STRENGTHS, "none")) -> None:
+        """strengths: presets of `degrade` that are looked at, or "none"."""
         self.embedding = embedding
-        self.sets = _damaged(faces)
+        self.sets = _damaged(faces, strengths)
 
     @torch.no_grad()
     def numbers(self, restore: Restore) -> dict[str, float]:
@@ -46,10 +47,10 @@ class Validation:
         return numbers
 
     @torch.no_grad()
-    def sheet(self, restore: Restore, path: Path) -> None:
-        """One row a face: damaged | restored | truth, for medium and heavy damage."""
+    def sheet(self, restore: Restore, path: Path, strengths: Sequence[str] = ("medium", "heavy")) -> None:
+        """One row a face: damaged | restored | truth, for each of the strengths."""
         columns: list[Tensor] = []
-        for name in ("medium", "heavy"):
+        for name in strengths:
             damaged, clean = self.sets[name].damaged[:ON_THE_SHEET], self.sets[name].clean[:ON_THE_SHEET]
             columns += [damaged, restore(damaged), clean]
         rows = torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2)
@@ -61,12 +62,14 @@ class Validation:
         return torch.cat([self.embedding(self.embedding.chip(part.to(device))) for part in torch.split(pictures, 8)])
 
 
-def _damaged(faces: FaceSet) -> dict[str, Batch]:
+def _damaged(faces: FaceSet, strengths: Sequence[str]) -> dict[str, Batch]:
     clean = faces.stacked().astype(np.float32) / np.float32(255)
     sets: dict[str, Any] = {}
-    for name in STRENGTHS:
-        degradation: Degradation = preset(name).scaled(faces.size)
-        damaged = np.stack([degradation(picture, np.random.default_rng([7, index]))[0] for index, picture in enumerate(clean)])
-        sets[name] = Batch(*(torch.from_numpy(x).permute(0, 3, 1, 2) * 2 - 1 for x in (damaged, clean)))
-    sets["none"] = Batch(sets["light"].clean, sets["light"].clean)
+    for name in strengths:
+        degradation: Degradation | None = None if name == "none" else preset(name).scaled(faces.size)
+        pairs = [
+            picture if degradation is None else degradation(picture, np.random.default_rng([7, index]))[0]
+            for index, picture in enumerate(clean)
+        ]
+        sets[name] = Batch(*(torch.from_numpy(x).permute(0, 3, 1, 2) * 2 - 1 for x in (np.stack(pairs), clean)))
     return sets
