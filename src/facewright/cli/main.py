@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from facewright import __version__
-from facewright.cli import dataset, degrade, doctor, evaluate, export, models, restore, train
+from facewright.cli import colorize, dataset, degrade, doctor, evaluate, export, inpaint, models, restore, train
 from facewright.cli.telling import tell
 from facewright.errors import INTERRUPTED, FacewrightError, UsageError
 
@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(restore.restore)
+app.command()(colorize.colorize)
+app.command()(inpaint.inpaint)
 app.command()(train.train)
 app.command(cls=evaluate.Listing)(evaluate.evaluate)
 app.add_typer(dataset.app, name="dataset")

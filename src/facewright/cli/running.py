@@ -45,12 +45,13 @@ class Results:
 @dataclass(frozen=True)
 class Words:
     """How a verb speaks. doing: beside the progress bar. title: of the report. deeds: what may become of a face, in the order told.
-    nothing: where there was no face."""
+    nothing: where nothing became of any. unsaid: reasons of a face, by how they begin, that are not worth a line."""
 
     doing: str = "restoring"
     title: str = "Restored photos"
     deeds: tuple[str, ...] = ("restored", "blended", "left alone")
     nothing: str = "no face was found, the photo is unchanged"
+    unsaid: tuple[str, ...] = ("not chosen",)
 
 
 def run(
@@ -113,7 +114,7 @@ def line_of(outcome: Outcome, words: Words) -> str:
     lines = [f"{outcome.task.name} -> {outcome.target}: {done}"]
     for face in faces:
         for reason in face["reasons"]:
-            if not reason.startswith("not chosen"):
+            if not reason.startswith(words.unsaid):
                 lines.append(f"    face {face['face']}: {reason}")
-    lines += [f"    {note}" for note in (outcome.report or {}).get("notes", []) if note != "no face was found"]
+    lines += [f"    {note}" for note in (outcome.report or {}).get("notes", []) if note not in words.nothing]
     return "\n".join(lines)
