@@ -8,10 +8,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facewright.nets.blocks.groupnorm import GroupNorm
 
-def group_norm(channels: int) -> nn.GroupNorm:
+
+def group_norm(channels: int) -> GroupNorm:
     """The family's norm: 32 groups, epsilon 1e-6."""
-    return nn.GroupNorm(32, channels, eps=1e-6)
+    return GroupNorm(32, channels, eps=1e-6)
 
 
 class SwishResBlock(nn.Module):
@@ -32,8 +34,8 @@ class SwishResBlock(nn.Module):
             self.add_module(self._shortcut, nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
+        y: Tensor = self.conv1(self.norm1(x, swish=True))
+        y = self.conv2(self.norm2(y, swish=True))
         return y + (x if self._shortcut is None else self.get_submodule(self._shortcut)(x))
 
 
