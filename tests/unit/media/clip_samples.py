@@ -12,7 +12,7 @@ import pytest
 
 av = pytest.importorskip("av")
 
-SOUND = {"mp4": "aac", "mov": "aac", "mkv": "aac", "webm": "libopus", "avi": "mp3", "ts": "aac"}
+SOUND = {"mp4": "aac", "m4v": "aac", "mov": "aac", "mkv": "aac", "webm": "libopus", "avi": "mp3", "ts": "aac"}
 FILM = {"webm": "libvpx-vp9"}
 RATE = 48_000
 
@@ -70,6 +70,7 @@ def make(
         codec = codec or FILM.get(kind, "libx264")
         options = options or ({"crf": "8", "preset": "veryfast"} if codec == "libx264" else {"crf": "8", "b": "0", "cpu-used": "8"})
         film = out.add_stream(codec, rate=rate, width=width, height=height, pix_fmt=pixel_format, options=options)
+        film.codec_context.thread_count = 1
         film.codec_context.time_base = time_base
         film.time_base = time_base
         if aspect is not None:
@@ -82,7 +83,8 @@ def make(
             matrix, limited = {1: 1, 6: 5, 5: 5, 9: 9, 2: 5}[colour["matrix"]], colour["range"] != 2
         if turn is not None:
             film.set_display_rotation(**turn)
-        tracks = [out.add_stream(SOUND[kind], rate=RATE, layout="stereo") for _ in range(sound)]
+        quick = {"aac_coder": "fast"} if SOUND[kind] == "aac" else {}
+        tracks = [out.add_stream(SOUND[kind], rate=RATE, layout="stereo", options=quick) for _ in range(sound)]
         words = out.add_mux_stream("mov_text" if kind in ("mp4", "mov") else "subrip") if subtitles else None
         for place, track in enumerate(tracks):
             track.metadata["language"] = ("eng", "deu", "fra")[place]

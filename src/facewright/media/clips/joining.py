@@ -47,7 +47,7 @@ def join(file: BinaryIO, container: str, info: ClipInfo, segments: list[Segment]
             film.time_base = info.time_base
             # Else Matroska would tell the codec's scale of times as the rate.
             film.codec_context.framerate = info.rate  # type: ignore[attr-defined]
-            _mux(out, _Film(segments, info, film, shift, annex_b=container == "avi"), _Others(source, streams, shift, own), notes)
+            _mux(out, _Film(segments, info, film, shift, container), _Others(source, streams, shift, own), notes)
     return notes
 
 
@@ -163,54 +163,62 @@ class _Film:
     do not depend on where the segments begin.
     """
 
-    def __init__(self, segments: list[Segment], info: ClipInfo, stream: Stream, shift: Fraction, annex_b: bool) -> None:
-        self._annex_b = annex_b  # AVI wants H.264 with start codes, where MP4 holds lengths
+    def __init__(self, segments: list[Segment], info: ClipInfo, stream: Stream, shift: Fraction, container: str) -> None:
+        self._annex_b = container == "avi"  # which wants H.264 with start codes, where MP4 holds lengths
+        self._by_decoding = container in ("mp4", "mov")
         self._segments, self._stream, self._time_base = segments, stream, info.time_base
         self._shift = round(shift / info.time_base)
         self._step = max(1, round(1 / (info.rate * info.time_base)))
         self._times = list(itertools.chain.from_iterable(segment.times for segment in segments))
-        self._delay = max(segment.delay for segment in segments)
+        self._delay = delay = max(segment.delay for segment in segments)
+        # How far apart the first frames are decoded, before any is shown. Not further than the last ones are shown, else there would
+        # be no room for the last packet below.
+        tail = self._times[-1] - self._times[-1 - delay] if delay else 0
+        self._lead = max(1, min(self._step, tail // max(1, delay)))
         self.left = len(self._times)
         self.last_time = self._times[-1]
         self.last_duration: int | None = None
 
     def __iter__(self) -> Iterator[Packet[Stream]]:
-        extradata = None
+        extradata: bytes | None = None
         for segment in self._segments:
-            with library.pyav().open(str(segment.path), "r", format="mov") as container:
-                stream = container.streams.video[0]
-                extradata = stream.codec_context.extradata if extradata is None else extradata
-                packets = [packet for packet in container.demux(stream) if packet.size]
-                if len(packets) != len(segment.times) or stream.codec_context.extradata != extradata:
-                    raise OutputError(
-                        f"cannot join {segment.path}",
-                        "it is not as it was written",
-                        f"remove the folder {segment.path.parent} and begin anew",
-                    )
-                ranks = {pts: rank for rank, pts in enumerate(sorted(packet.pts or 0 for packet in packets))}
-                places = [segment.first + ranks[packet.pts or 0] for packet in packets]
-                if self._annex_b:
-                    packets = _with_start_codes(stream, packets)
-                for place, (packet, rank) in enumerate(zip(packets, places, strict=True), segment.first):
-                    yield self._timed(packet, place, rank)
+            try:
+                with library.pyav().open(str(segment.path), "r", format="mov") as container:
+                    shown = sorted(packet.pts for packet in container.demux(container.streams.video[0]) if packet.size)
+                with library.pyav().open(str(segment.path), "r", format="mov") as container:
+                    stream = container.streams.video[0]
+                    extradata = extradata or stream.codec_context.extradata
+                    if len(shown) != len(segment.times) or stream.codec_context.extradata != extradata:
+                        raise ValueError(segment.path)
+                    ranks = {pts: rank for rank, pts in enumerate(shown, segment.first)}
+                    packets = (packet for packet in container.demux(stream) if packet.size)
+                    for place, packet in enumerate(packets, segment.first):
+                        rank = ranks[packet.pts]
+                        yield self._timed(self._as_wanted(stream, packet), place, rank)
+            except (library.pyav().FFmpegError, ValueError, KeyError, IndexError) as fault:
+                why, todo = "it is not as it was written", f"remove {segment.path.parent} and begin anew"
+                raise OutputError(f"cannot join {segment.path}", why, todo) from fault
 
     def _timed(self, packet: Packet[Stream], place: int, rank: int) -> Packet[Stream]:
         times, before = self._times, place - self._delay
         packet.stream = self._stream
         packet.time_base = self._time_base
         packet.pts = times[rank] + self._shift
-        packet.dts = (times[before] if before >= 0 else times[0] + before * self._step) + self._shift
-        if rank + 1 < len(times):
-            packet.duration = times[rank + 1] - times[rank]
-        else:
-            packet.duration = self.last_duration or self._step
+        packet.dts = (times[before] if before >= 0 else times[0] + before * self._lead) + self._shift
+        last_duration = self.last_duration or self._step
+        packet.duration = times[rank + 1] - times[rank] if rank + 1 < len(times) else last_duration
         self.left -= 1
+        if self._by_decoding and self.left == 0:
+            # MP4 notes distances of decoding; their sum is what it tells as the duration, so the last one makes up for all.
+            packet.duration = times[-1] + last_duration - self._delay * self._lead - (packet.dts - self._shift)
         return packet
 
-
-def _with_start_codes(stream: Stream, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
-    to_start_codes = library.pyav().bitstream.BitStreamFilterContext("h264_mp4toannexb", in_stream=stream)
-    return [filtered for packet in packets for filtered in to_start_codes.filter(packet)]
+    def _as_wanted(self, stream: Stream, packet: Packet[Stream]) -> Packet[Stream]:
+        if not self._annex_b:
+            return packet
+        to_start_codes = library.pyav().bitstream.BitStreamFilterContext("h264_mp4toannexb", in_stream=stream)
+        converted: Packet[Stream] = to_start_codes.filter(packet)[0]
+        return converted
 
 
 class _Others:

@@ -17,10 +17,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from facewright.errors import OutputError
 from facewright.media.atomic import write_atomically
 
 _VERSION = 1
@@ -67,15 +69,15 @@ def finished(folder: Path) -> list[Segment]:
         found.append(segment)
 
 
-def next_film(folder: Path, number: int) -> Path:
-    """Where segment ``number`` is written before it counts."""
-    return _paths(folder, number)[0].with_suffix(".part")
+def opened_film(folder: Path, number: int) -> BinaryIO:
+    """An empty file for segment ``number``, which does not count before ``keep``."""
+    return _part(folder, number).open("wb")
 
 
 def keep(folder: Path, number: int, first: int, times: list[int], delay: int) -> Segment:
     """Make the written segment count. Raises OSError, OutputError."""
-    part, (film, note) = next_film(folder, number), _paths(folder, number)
-    os.replace(part, film)
+    film, note = _paths(folder, number)
+    os.replace(_part(folder, number), film)
     segment = Segment(film, first, tuple(times), film.stat().st_size, delay)
     held = {**asdict(segment), "path": film.name}
     write_atomically(note, json.dumps(held).encode())
@@ -91,8 +93,32 @@ def remove_rest(folder: Path, number: int) -> None:
                 path.unlink()
 
 
+def clear(folder: Path) -> None:
+    """Remove all that it holds."""
+    for path in folder.iterdir():
+        if path.name != "lock":
+            path.unlink()
+
+
 def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def locked(folder: Path) -> Callable[[], None]:
+    """Keep other runs out of a part folder until the returned function is called, or this process ends. Raises OutputError."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(f"cannot write into {folder}", "another run is at work there", "wait for it, or choose another name") from None
+
+    def release() -> None:
+        lock.release()
+
+    return release
 
 
 def source_print(path: Path) -> dict[str, Any]:
@@ -118,6 +144,10 @@ def changed(folder: Path, job: dict[str, Any]) -> str:
     if held.get("source") != wanted["source"]:
         return "the source has changed since"
     return "" if held == wanted else "the settings are others than before"
+
+
+def _part(folder: Path, number: int) -> Path:
+    return _paths(folder, number)[0].with_suffix(".part")
 
 
 def _paths(folder: Path, number: int) -> tuple[Path, Path]:

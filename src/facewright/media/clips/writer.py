@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -69,7 +69,13 @@ class ClipWriter:
         self._encoder: encoding.Encoder | None = None
         self._file: BinaryIO | None = None
         self._check_target()
-        self._segments = self._found(job, resume)
+        self._release: Callable[[], None] = lambda: None
+        self._segments: list[segments.Segment] = []
+        try:
+            self._segments = self._found(job, resume)
+        except BaseException:
+            self._release()
+            raise
         self._note_settings()
 
     @property
@@ -101,7 +107,7 @@ class ClipWriter:
             raise UsageError(f"cannot write a picture for time {pts}", f"the one before is for {last}")
         with self._explaining():
             if self._encoder is None:
-                self._file = segments.next_film(self.folder, len(self._segments)).open("wb")
+                self._file = segments.opened_film(self.folder, len(self._segments))
                 self._encoder = encoding.Encoder(self._file, self._encoding)
             self._encoder.write(pixels, pts)
             if len(self._encoder.times) >= self._length:
@@ -112,8 +118,7 @@ class ClipWriter:
         with self._explaining():
             self._close_segment()
         if not self._segments:
-            self.stop()
-            segments.remove(self.folder)
+            self._remove()
             raise OutputError(f"cannot write {self.path}", "not one picture was made")
         joined = self.folder / "joined.part"
         with self._explaining(joining_only=True):
@@ -122,13 +127,14 @@ class ClipWriter:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(joined, self._place)
-        segments.remove(self.folder)
+        self._remove()
 
     def stop(self) -> None:
         """Close what is written so far, as far as that is possible, for another run to go on with. Raises nothing."""
         with contextlib.suppress(Exception):
             self._close_segment()
         self._abandon()
+        self._release()
 
     # --- what it is made of ---
 
@@ -152,7 +158,9 @@ class ClipWriter:
             "job": job,
         }
         with self._explaining():
-            if self.folder.is_dir():
+            begun = self.folder.is_dir()
+            self._release = segments.locked(self.folder)
+            if begun:
                 why = segments.changed(self.folder, wanted) if resume else "that was asked for"
                 found = segments.finished(self.folder)
                 if not why:
@@ -162,7 +170,7 @@ class ClipWriter:
                     return found
                 if found or not resume:
                     self.notes.append(f"begins anew: {why}")
-                segments.remove(self.folder)
+                segments.clear(self.folder)
             segments.write_job(self.folder, wanted)
         return []
 
@@ -190,6 +198,10 @@ class ClipWriter:
         times, self._encoder, self._file = self._encoder.times, None, None
         self._segments.append(segments.keep(self.folder, len(self._segments), self.finished, times, delay))
 
+    def _remove(self) -> None:
+        self._release()  # first: Windows removes no file that is held
+        segments.remove(self.folder)
+
     def _abandon(self) -> None:
         if self._encoder is not None:
             self._encoder.abandon()
@@ -210,7 +222,7 @@ class ClipWriter:
                 raise
             raise self._failed(fault.__cause__, joining_only) from fault
         except (OSError, library.pyav().FFmpegError) as fault:
-            raise self._failed(fault, joining_only) from fault
+            raise self._failed(_disks_own(fault), joining_only) from fault
 
     def _failed(self, fault: BaseException, joining_only: bool) -> OutputError:
         self._abandon()
@@ -230,3 +242,13 @@ class ClipWriter:
         if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             return OutputError(what, f"the folder {self._place.parent} may not be written to", "choose another folder with -o")
         return OutputError(what, f"{library.said(fault)} (after {done:,} frames)", f"see to that{kept}")
+
+
+def _disks_own(fault: BaseException) -> BaseException:
+    """What the disk said, where PyAV reports a fault of its own on closing a file that had failed before."""
+    before: BaseException | None = fault
+    while before is not None:
+        if isinstance(before, OSError) and not isinstance(before, library.pyav().FFmpegError):
+            return before
+        before = before.__cause__ or before.__context__
+    return fault
