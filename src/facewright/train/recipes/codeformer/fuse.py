@@ -85,7 +85,7 @@ class FuseRecipe(TransformerRecipe):
             return
 
         with engine.autocast():
-            picture = self.net.decode(prediction, fusing_w(s, engine.step)).float()
+            picture = self.net.decode(prediction, fusing_w(s, engine.step), adain=s.adain).float()
         pictorial = {"pixel": l1(picture, batch.clean)}
         if s.weights["grid"] > 0:
             pictorial["grid"] = grid_l1(picture, batch.clean, self.net.fold)

@@ -15,5 +15,6 @@ def set_rates(optimizers: Mapping[str, optim.Optimizer], settings: CodeFormerSet
     s = settings
     for name, optimizer in optimizers.items():
         rate = s.rate_discriminator if name == "discriminator" else s.rate
-        part = rate_at(step, warm_up=s.warm_up, milestones=s.milestones, period=s.cosine_period, end=s.rate_end / rate)
+        end = s.rate_end / rate if rate else 0.0
+        part = rate_at(step, warm_up=s.warm_up, milestones=s.milestones, period=s.cosine_period, end=end)
         set_rate(optimizer, rate * part)

@@ -78,6 +78,7 @@ class CodeFormerSettings:
     # the fuse stage's w, and from which step the second one holds
     w: tuple[float, ...] = (1.0, 1.3)
     second_w_from: int = 40_000
+    adain: bool = False  # whether it gives the codes the damaged face's statistics, as restoring does; the published training does not
     # from here on heavily damaged faces of which only the codes are learned (`damage_large`), except every nth step from `large_mixed_from`
     large_from: int = 80_000
     large_mixed_from: int = 120_000
