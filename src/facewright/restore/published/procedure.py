@@ -172,6 +172,7 @@ def _affine(face: FaceResult) -> NDArray[np.float64]:
 
 
 def _as_levels(face: FaceResult) -> NDArray[Any]:
-    """uint8; floats where the face was greyed."""
+    """uint8; where the face was greyed float64, which OpenCV warps by another rule than float32."""
     assert face.restored is not None
-    return face.restored * np.float32(255) if face.turns_grey else np.rint(face.restored * 255).astype(np.uint8)
+    levels = face.restored.astype(np.float64) * 255
+    return levels if face.turns_grey else np.rint(levels).astype(np.uint8)
