@@ -20,7 +20,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of face crops.", show_defau
 Source = Annotated[str, typer.Argument(help="Folder of face crops, or WebDataset .tar shards.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-DetectorName = Annotated[str, typer.Option("--detector", help="Finds the faces: mtcnn or retinaface.")]
+DetectorName = Annotated[str, typer.Option("--detector", help="Finds the faces: mtcnn, retinaface, yolov5n-face or yolov5l-face.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Val = Annotated[float, typer.Option(help="Part of the pictures held out to validate on.")]
 Test = Annotated[float, typer.Option(help="Part of the pictures held out to test on.")]
