@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewright.degrade import steps
 from facewright.degrade.pipeline import Degradation, Range
 from facewright.degrade.steps import Image
 
@@ -71,4 +70,5 @@ class Strokes(Degradation):
 
     def apply(self, clean: Image, draws: StrokeDraws) -> Image:
         painted = self.mask(clean.shape[0], clean.shape[1], draws)[..., None] > 0
-        return steps.quantise(np.where(painted, np.float32(1), clean))
+        levels = np.floor(np.clip(clean, 0, 1) * np.float32(255))  # the published program truncates; what has 8 bits already stays
+        return np.asarray(np.where(painted, np.float32(1), levels / np.float32(255)), np.float32)

@@ -65,6 +65,8 @@ PRESETS: dict[str, Degradation] = {
     "codeformer-colorization": FirstOrder(sigma=(1, 15), scale=(4, 30), noise=(0, 20), quality=(30, 80),
                                           shift_p=0.3, jitter_p=0.3, grey_p=0.01),
     "codeformer-inpainting": Strokes(count=(1, 3), vertices=(8, 27), width=(30, 70)),
+    # ours, for the same task: the published training shows a grey picture once in a hundred times, a box of old photos holds little else
+    "colourless": FirstOrder(sigma=(0.1, 6), scale=(1, 8), noise=(0, 15), quality=(40, 95), shift_p=0.3, jitter_p=0.5, grey_p=0.7),
     # VQFR
     "vqfr-v1": FirstOrder(sigma=(0.1, 10), scale=(0.8, 8), noise=(0, 20), quality=(60, 100)),
     "vqfr-v2": FirstOrder(sigma=(1, 15), scale=(1, 30), noise=(0, 20), quality=(30, 90)),
@@ -108,6 +110,7 @@ ABOUT: dict[str, str] = {
     "codeformer-stage3-large": "CodeFormer, stage 3, the larger damage",
     "codeformer-colorization": "CodeFormer for colouring",
     "codeformer-inpainting": "CodeFormer for inpainting: white brush strokes",
+    "colourless": "ours, for colouring: grey or faded, and a little worn",
     "vqfr-v1": "VQFR's training (v1)",
     "vqfr-v2": "VQFR's training (v2)",
     "restoreformer": "RestoreFormer's training",

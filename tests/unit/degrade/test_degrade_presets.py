@@ -265,7 +265,9 @@ def test_strokes_are_white_and_touch_nothing_else() -> None:
         draws = strokes.draw(np.random.default_rng(seed))
         mask = strokes.mask(128, 128, draws) > 0
         damaged = strokes.apply(clean, draws)
-        assert (damaged[mask] == 1).all() and np.abs(damaged - clean)[~mask].max() < 0.5 / 255 + 1e-6
+        lost = (clean - damaged)[~mask] * 255
+        assert (damaged[mask] == 1).all() and lost.min() > -1e-3 and 0.9 < lost.max() < 1 + 1e-3  # truncated to 8 bits
+        np.testing.assert_array_equal(strokes.apply(damaged, draws), damaged)
         covered.append(mask.mean())
     assert min(covered) > 0.05 and max(covered) < 0.9
 
