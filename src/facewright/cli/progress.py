@@ -23,6 +23,7 @@ class Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self.verb, self.item = verb, self.bar.add_task(verb, total=total)
+        self.part: Any = None
 
     def __enter__(self) -> Progress:
         if self.bar is not None:
@@ -36,6 +37,17 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         if self.bar is not None:
             self.bar.advance(self.item, count)
+            if self.part is not None:
+                self.bar.remove_task(self.part)
+                self.part = None
+
+    def within(self, what: str, done: int, total: int | None) -> None:
+        """How far the item at hand is, in a bar of its own, which goes when it is done."""
+        if self.bar is None:
+            return
+        if self.part is None:
+            self.part = self.bar.add_task(what, total=total)
+        self.bar.update(self.part, description=what, completed=done, total=total)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facewright.cli import options
+from facewright.cli import clips, options
 from facewright.cli.options import CHOICE, INPUT
 from facewright.cli.running import Results, Words, run
 from facewright.errors import UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def restore(
-    photos: options.Photos,
+    photos: Annotated[list[str], typer.Argument(help="Photos, clips, folders, patterns, or - for standard input.", show_default=False)],
     output: Annotated[str | None, options.output("-restored")] = None,
     recursive: options.Recursive = False,
     faces: options.Faces = "all",
@@ -74,12 +74,18 @@ def restore(
     precision: options.Precision = "auto",
     batch: options.Batch = 8,
     jobs: options.Jobs = 2,
+    steady: Annotated[
+        bool,
+        typer.Option(
+            "--steady/--no-steady", help="In clips: calm a face from frame to frame where it stands still.", rich_help_panel=CHOICE
+        ),
+    ] = True,
 ) -> None:
-    """Restore the faces in photos; everything else in them stays as it is."""
+    """Restore the faces in photos and clips; everything else in them stays as it is."""
     from facewright.restore.plan import plan
     from facewright.restore.settings import Settings
 
-    results = Results(metadata, quality, save_faces, compare, report, journal, as_json, quiet, pixel_limit, salvage, jobs)
+    results = Results(metadata, quality, save_faces, compare, report, journal, as_json, quiet, pixel_limit, salvage, jobs, steady)
     if only_center_face and faces != "all":
         raise UsageError("--only-center-face and --faces contradict each other", what_to_do="give one of them")
     settings = Settings(
@@ -101,7 +107,8 @@ def restore(
         precision=precision,
         batch=batch,
     )
-    tasks = plan(photos, output, recursive=recursive, in_place=in_place)
+    tasks = plan(photos, output, recursive=recursive, in_place=in_place, clips=True)
+    clips.refuse(tasks, settings, results)
 
     def restorer() -> Restorer:
         from facewright.restore.restorer import Restorer

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facewright.cli import clips
 from facewright.cli.telling import tell
 from facewright.errors import UsageError
 
@@ -32,6 +33,7 @@ class Results:
     pixel_limit: float
     salvage: bool
     jobs: int
+    steady: bool = False
 
     def __post_init__(self) -> None:
         if self.metadata not in ("keep", "basic", "strip"):
@@ -85,17 +87,19 @@ def run(
             print(json.dumps(outcome.asdict()), flush=True)
         elif outcome.error is None and not results.quiet and not streams:
             with progress.paused():
-                print(line_of(outcome, words), flush=True)
+                print(clips.line_of(outcome) if outcome.task.clip else line_of(outcome, words), flush=True)
 
-    writing = Writing(
-        results.quality, results.metadata, results.save_faces, results.compare, int(results.pixel_limit * 1e6) or None, results.salvage
-    )
+    def on_frame(task: Task, done: int, total: int | None) -> None:
+        progress.within(Path(task.name).name, done, total)
+
+    limit = int(results.pixel_limit * 1e6) or None
+    writing = Writing(results.quality, results.metadata, results.save_faces, results.compare, limit, results.salvage, results.steady)
     book = Journal(results.journal, {**settings, **vars(writing)}) if results.journal is not None else None
     page = Report(results.report, title=words.title) if results.report is not None else None
     progress = Progress(len(tasks), words.doing, silent=results.quiet or results.as_json or streams)
     try:
         with progress:
-            failure = restore_all(tasks, loaded, writing, jobs=results.jobs, journal=book, report=page, on_done=on_done)
+            failure = restore_all(tasks, loaded, writing, jobs=results.jobs, journal=book, report=page, on_done=on_done, on_frame=on_frame)
     finally:
         if book is not None:
             book.close()

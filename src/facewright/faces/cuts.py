@@ -37,7 +37,7 @@ class Cuts:
         colours = np.concatenate([np.histogram(small[..., c], _BINS, (0, 256))[0] for c in range(3)]) / (
             3 * small.shape[0] * small.shape[1]
         )
-        now = (np.asarray(colours, np.float32), np.asarray(small, np.float32) / 255)
+        now = (np.asarray(colours, np.float32), np.asarray(small / 255, np.float32))
         last, self._last = self._last, now
         if last is None:
             return False

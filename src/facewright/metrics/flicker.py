@@ -7,7 +7,6 @@ of the two clips, and takes them frame by frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -77,7 +76,9 @@ class Flicker:
         return float(self.sums[1] / self.sums[2]) if self.pairs else None
 
     def add(self, key: int, frame: int, damaged: NDArray[Any], restored: NDArray[Any], mask: NDArray[np.float32] | None = None) -> None:
-        """The next picture of `key`. damaged, restored: S x S' x 3, uint8, or float in [0, 1], of equal size; mask: S x S', where to look.
+        """The next picture of `key`; frames never fall. mask: S x S', where to look.
+
+        damaged, restored: S x S' x 3, uint8, or float in [0, 1], of equal size.
 
         Only successive frames make a pair. Raises InputError for pictures of unlike or too small a size.
         """
@@ -86,6 +87,7 @@ class Flicker:
         c, r = _levels(damaged), _levels(restored)
         guide = np.rint(cv2.cvtColor(c, cv2.COLOR_RGB2GRAY)).astype(np.uint8)
         last = self._last.get(key)
+        self._last = {other: held for other, held in self._last.items() if held[0] >= frame - 1}  # who is gone is forgotten
         self._last[key] = (frame, guide, c, r)
         if last is None or last[0] != frame - 1 or last[1].shape != guide.shape:
             return
@@ -98,11 +100,6 @@ class Flicker:
             change = np.abs(cv2.remap(now, x, y, cv2.INTER_LINEAR) - before).mean(axis=-1)
             self.sums[place] += float((change * weight).sum()) / total
         self.sums[2] += 1
-
-    def forget(self, keys: Sequence[int]) -> None:
-        """These keys will not come again."""
-        for key in keys:
-            self._last.pop(key, None)
 
 
 def places_along(motion: cv2.DenseOpticalFlow, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[Picture, Picture]:

@@ -1,4 +1,4 @@
-"""Many photos: decoding and writing in threads beside the network, bounded queues, one failure costs one photo."""
+"""Many photos: decoding and writing in threads beside the network, bounded queues, one failure costs one photo. Clips come after them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ GROUP_PIXELS = 16_000_000
 
 @dataclass(frozen=True)
 class Writing:
-    """How results are written. quality, metadata: as `media.encode`. pixel_limit: refuse larger photos (None: any)."""
+    """How results are written. quality, metadata: as `media.encode`. pixel_limit: refuse larger photos (None: any). steady: of clips, see
+    `restore_clip`."""
 
     quality: int | None = None
     metadata: str = "keep"
@@ -42,6 +44,7 @@ class Writing:
     compare: bool = False
     pixel_limit: int | None = 200_000_000
     salvage: bool = False
+    steady: bool = False
 
 
 @dataclass
@@ -72,9 +75,11 @@ def restore_all(
     journal: Journal | None = None,
     report: Report | None = None,
     on_done: Callable[[Outcome], None] = lambda outcome: None,
+    on_frame: Callable[[Task, int, int | None], None] = lambda task, done, total: None,
 ) -> FacewrightError | None:
-    """Restore every task; `on_done` is called once for each, in the main thread, in order of completion.
+    """Restore every task, photos first; `on_done` is called once for each, in the main thread, in order of completion.
 
+    on_frame: called as a clip goes on, with its frames that are done and how many there are, if that is known.
     restorer: makes the Restorer when the first photo needs it, so that a finished journal loads no network.
     Returns None, or the error that stands for the batch: the photo's own where there is one kind, PartialFailure where others succeeded.
     Whatever goes wrong with one photo costs that photo only. In memory at once are as many photos as `jobs` being read, one group at the
@@ -113,16 +118,40 @@ def restore_all(
             todo.append(task)
 
     if todo:
-        pipeline = _Pipeline(restorer(), writing, jobs, journal, report, claims)
+        ready = restorer()
+        pipeline = _Pipeline(ready, writing, jobs, journal, report, claims)
         # closed at once even where `on_done` raises: the threads end before the journal is closed
-        with closing(pipeline.run(todo)) as outcomes:
+        with closing(pipeline.run([task for task in todo if not task.clip])) as outcomes:
             for outcome in outcomes:
                 settle(outcome)
+        for task in todo:
+            if task.clip:
+                settle(_clip(task, ready, writing, journal, report, claims, partial(on_frame, task)))
     if not errors:
         return None
     if not successes and len({error.exit_code for error in errors}) == 1:
         return errors[0]
-    return PartialFailure(f"{len(errors)} of {len(tasks)} photos could not be restored", what_to_do="the lines above say why")
+    things = "photos and clips" if any(task.clip for task in tasks) else "photos"
+    return PartialFailure(f"{len(errors)} of {len(tasks)} {things} could not be restored", what_to_do="the lines above say why")
+
+
+def _clip(
+    task: Task,
+    restorer: Restorer,
+    writing: Writing,
+    journal: Journal | None,
+    report: Report | None,
+    claims: _Claims,
+    on_frame: Callable[[int, int | None], None],
+) -> Outcome:
+    from facewright.restore.clip_tasks import restore_task
+
+    try:
+        claims.claim(target := task.target_for(Origin()), task)
+        _make_folder(target.parent)
+        return Outcome(task, target, restore_task(task, target, restorer, writing, journal, report, on_frame))
+    except Exception as problem:
+        return Outcome(task, error=_explained(task, problem))
 
 
 class _Claims:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from facewright.errors import FacewrightError, InputError, UsageError
 from facewright.media import READABLE, Origin, default_suffix
+from facewright.media.clips import SUFFIXES as CLIPS
+from facewright.media.clips import is_clip
+from facewright.media.clips.kinds import container_named
 from facewright.media.formats import format_named
 
 SUFFIX = "-restored"
@@ -25,7 +28,7 @@ STREAM = "-"
 class Task:
     """One photo. source: None is standard input. stem: the target without its suffix, which follows from what the photo is;
     target: the whole path where the person named it. Both None: standard output. problem: why there is nothing to do. in_place: target is
-    the source, and may be replaced. suffix: what a result is called by."""
+    the source, and may be replaced. suffix: what a result is called by. clip: it is a clip, not a photo."""
 
     name: str
     source: Path | None
@@ -34,6 +37,7 @@ class Task:
     problem: FacewrightError | None = None
     in_place: bool = False
     suffix: str = SUFFIX
+    clip: bool = False
 
     @property
     def to_stream(self) -> bool:
@@ -43,6 +47,9 @@ class Task:
         if self.target is not None:
             return self.target
         assert self.stem is not None
+        if self.clip:
+            own = "" if self.source is None else self.source.suffix
+            return self.stem.with_name(self.stem.name + (own if own.lower() in CLIPS else ".mp4"))
         return self.stem.with_name(self.stem.name + default_suffix(origin))
 
     def may_become(self, path: Path) -> bool:
@@ -59,7 +66,13 @@ class Task:
 
 
 def plan(
-    photos: Sequence[str], output: str | None = None, *, recursive: bool = False, in_place: bool = False, suffix: str = SUFFIX
+    photos: Sequence[str],
+    output: str | None = None,
+    *,
+    recursive: bool = False,
+    in_place: bool = False,
+    suffix: str = SUFFIX,
+    clips: bool = False,
 ) -> list[Task]:
     """Tasks for files, folders, globs and "-".
 
@@ -67,18 +80,19 @@ def plan(
     same names in it, with the structure below a named folder kept; else the file to write; "-" is standard output. Photos of one name and
     several formats (a.bmp, a.png) have their format in the result's name. A photo named twice is done once. What earlier runs made of a
     photo is no photo to work on unless it is named alone; nor are hidden files, nor an output folder inside the folder that is read.
+    clips: clips are meant as well.
     Raises UsageError where the wishes contradict each other, a result would overwrite an original, or two would get one target. A path
     without photos becomes a Task with a `problem`, so that the rest of a batch is done.
     """
     if in_place and output is not None:
         raise UsageError("--in-place and --output contradict each other", what_to_do="give one of them")
-    found = _once([each for text in photos for each in _find(text, recursive, output)], in_place)
+    found = _once([each for text in photos for each in _find(text, recursive, output, clips)], in_place)
     many = len(found) > 1 or any(os.path.isdir(each.text) for each in found)
     if many and (output == STREAM or any(each.source is None for each in found)):
         raise UsageError("standard input and output carry one photo", f"{len(found)} photos are given", "name a folder with --output")
     if many and output is not None and os.path.isfile(output):
         raise UsageError(f"{output} is a file", f"{len(found)} photos are given", "name a folder with --output")
-    tasks = _told_apart([replace(_task(each, output, many, in_place, suffix), suffix=suffix) for each in found])
+    tasks = _told_apart([_told_kind(each, output, many, in_place, suffix, clips) for each in found])
     _refuse_overwriting(tasks)
     return tasks
 
@@ -93,21 +107,21 @@ class _Found:
     problem: FacewrightError | None = None
 
 
-def _find(text: str, recursive: bool, output: str | None) -> list[_Found]:
+def _find(text: str, recursive: bool, output: str | None, clips: bool) -> list[_Found]:
     if text == STREAM:
         return [_Found(text, None, Path("stdin"))]
     path = Path(text)
     try:
         if os.path.isdir(path):  # unlike Path's, os.path's questions have an answer for every text
-            return _in_folder(text, path, recursive, output)
+            return _in_folder(text, path, recursive, output, clips)
         if not os.path.exists(path) and any(sign in text for sign in "*?["):
-            return _matching(text, recursive, output)
+            return _matching(text, recursive, output, clips)
     except OSError as problem:
         return [_Found(text, path, Path(path.name), InputError(f"cannot read {text}", problem.strerror or str(problem)))]
     return [_Found(text, path, Path(path.name))]
 
 
-def _in_folder(text: str, path: Path, recursive: bool, output: str | None) -> list[_Found]:
+def _in_folder(text: str, path: Path, recursive: bool, output: str | None, clips: bool) -> list[_Found]:
     inside = [each.relative_to(path) for each in sorted(path.rglob("*") if recursive else path.iterdir())]
     results = None if output in (None, STREAM) else Path(str(output)).resolve()
     if results is not None and path.resolve() not in results.parents:
@@ -115,7 +129,7 @@ def _in_folder(text: str, path: Path, recursive: bool, output: str | None) -> li
     photos = [
         below
         for below in inside
-        if below.suffix.lower() in READABLE
+        if (below.suffix.lower() in READABLE or (clips and below.suffix.lower() in CLIPS))
         and not any(part.startswith(".") for part in below.parts)
         and os.path.isfile(path / below)
         and not _is_result(path / below)
@@ -128,9 +142,9 @@ def _in_folder(text: str, path: Path, recursive: bool, output: str | None) -> li
     return [_Found(text, path, Path(path.name), problem)]
 
 
-def _matching(text: str, recursive: bool, output: str | None) -> list[_Found]:
+def _matching(text: str, recursive: bool, output: str | None, clips: bool) -> list[_Found]:
     matches = sorted(glob.glob(text, recursive=True))
-    found = [each for match in matches if not _is_result(Path(match)) for each in _find(match, recursive, output)]
+    found = [each for match in matches if not _is_result(Path(match)) for each in _find(match, recursive, output, clips)]
     if found:
         return found
     why = "only results of earlier runs do" if matches else ""
@@ -147,7 +161,7 @@ def _originals(path: Path) -> list[Path]:
     if suffix is None:
         return []
     name = path.stem.removesuffix(suffix)
-    formats = {path.suffix, *READABLE, *(each.upper() for each in READABLE)}
+    formats = {path.suffix, *READABLE, *CLIPS, *(each.upper() for each in (*READABLE, *CLIPS))}
     originals = [path.with_name(name + each) for each in formats]
     base, _, format = name.rpartition("-")
     # one of several formats of one name
@@ -177,7 +191,15 @@ def _once(found: list[_Found], in_place: bool) -> list[_Found]:
     return kept
 
 
-def _task(found: _Found, output: str | None, many: bool, in_place: bool, suffix: str) -> Task:
+def _told_kind(found: _Found, output: str | None, many: bool, in_place: bool, suffix: str, clips: bool) -> Task:
+    clip = clips and found.problem is None and found.source is not None and is_clip(found.source)
+    task = replace(_task(found, output, many, in_place, suffix, clip), suffix=suffix, clip=clip)
+    if clip and task.to_stream:
+        raise UsageError(f"{task.name} is a clip", "standard output carries a photo", "name a file or folder with --output")
+    return task
+
+
+def _task(found: _Found, output: str | None, many: bool, in_place: bool, suffix: str, clip: bool) -> Task:
     source, below = found.source, found.below
     name = STREAM if source is None else str(source)
     if found.problem is not None:
@@ -195,7 +217,11 @@ def _task(found: _Found, output: str | None, many: bool, in_place: bool, suffix:
     if many or os.path.isdir(output) or output.endswith(("/", "\\")):
         return Task(name, source, stem=folder / below.parent / below.stem)
     if folder.suffix:
-        format_named(folder.suffix)  # before the work, not after it
+        # before the work, not after it
+        if clip:
+            container_named(folder)
+        else:
+            format_named(folder.suffix)
         return Task(name, source, target=folder)
     return Task(name, source, stem=folder)
 

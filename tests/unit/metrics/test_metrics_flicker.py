@@ -99,9 +99,9 @@ def test_only_the_mask_counts_and_only_successive_frames_of_one_face() -> None:
     assert meter.pairs == 0 and meter.before is None and meter.after is None
     meter.add(0, 5, still[0], still[0])
     assert meter.pairs == 1
-    meter.forget([0])
-    meter.add(0, 6, still[0], still[0])
-    assert meter.pairs == 1
+    assert len(meter._last) == 2, "who is gone is forgotten"
+    meter.add(1, 9, still[0], still[0])
+    assert len(meter._last) == 1
 
 
 def test_bytes_and_numbers_measure_alike_and_unlike_sizes_are_refused() -> None:
