@@ -34,7 +34,22 @@ def number_of(pixels: np.ndarray) -> int:
     return sum(int(inner[bit * side + side // 4 : (bit + 1) * side - side // 4].mean() > 125) << bit for bit in range(8))
 
 
-def make(
+def make(path: Path, frames: int = 24, **settings: Any) -> Path:
+    """``made``, once for the same settings."""
+    key = path.suffix + repr((frames, sorted(settings.items()))) if "pictures" not in settings else None
+    if key in _MADE:
+        path.write_bytes(_MADE[key])
+    else:
+        made(path, frames, **settings)
+        if key is not None:
+            _MADE[key] = path.read_bytes()
+    return path
+
+
+_MADE: dict[str, bytes] = {}
+
+
+def made(
     path: Path,
     frames: int = 24,
     *,

@@ -26,8 +26,10 @@ def pyav() -> ModuleType:
     return av
 
 
-def opened(path: Path) -> tuple[InputContainer, str]:
+def opened(path: Path, pixel_limit: int | None = None) -> tuple[InputContainer, str]:
     """An open clip and its container's name. Raises InputError: missing, a folder, empty, not a clip, unreadable.
+
+    pixel_limit: width times height beyond which FFmpeg, that decodes a little to learn what a file is, is to decode nothing.
 
     Only the reader that the first bytes call for gets to see the file: some of FFmpeg's formats are lists of other files and
     addresses, and a clip that was sent by a stranger must not make this machine open those.
@@ -50,10 +52,17 @@ def opened(path: Path) -> tuple[InputContainer, str]:
         raise InputError(what, f"it is {_described(head)}" if head else "it is empty", "give an MP4, MOV, MKV, WebM or AVI file")
     try:
         # "file:" keeps FFmpeg from reading a name like "http:..." or "concat:..." as an address.
-        opened = av.open(f"file:{os.fspath(path)}", "r", format=kinds.DEMUXERS[container], metadata_errors="replace")
+        opened = av.open(
+            f"file:{os.fspath(path)}", "r", format=kinds.DEMUXERS[container], options=within(pixel_limit), metadata_errors="replace"
+        )
     except av.FFmpegError as fault:
         raise InputError(what, _unreadable(path, container, fault), COPY_AGAIN) from fault
     return opened, container
+
+
+def within(pixel_limit: int | None) -> dict[str, str]:
+    """FFmpeg's option that makes a decoder refuse much larger pictures. Room is left for its padding; who is exact is ``probing``."""
+    return {} if pixel_limit is None else {"max_pixels": str(pixel_limit + pixel_limit // 8 + 1_000_000)}
 
 
 def said(fault: BaseException) -> str:
@@ -70,6 +79,8 @@ def _described(head: bytes) -> str:
 def _unreadable(path: Path, container: str, fault: Exception) -> str:
     if container in ("mp4", "mov") and not _has_index(path):
         return f"it ends after {path.stat().st_size:,} bytes, before the index that an {container.upper()} file needs (truncated)"
+    if isinstance(fault, EOFError):
+        return f"it ends after {path.stat().st_size:,} bytes, before any picture (truncated {container.upper()})"
     return f"it is damaged, or of a kind that is not known ({container.upper()}: {said(fault)})"
 
 

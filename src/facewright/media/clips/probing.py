@@ -59,7 +59,7 @@ def kept_metadata(container: InputContainer) -> dict[str, str]:
 
 def probe(path: Path, pixel_limit: int | None) -> Probed:
     """Raises InputError: whatever ``library.opened`` refuses, no video stream, beyond the limit, no picture that decodes."""
-    container, kind = library.opened(path)
+    container, kind = library.opened(path, pixel_limit)
     with container:
         film = picture_stream(container, path)
         _check_size(path, film, pixel_limit)
@@ -106,6 +106,8 @@ def probe(path: Path, pixel_limit: int | None) -> Probed:
 
 def _check_size(path: Path, film: VideoStream, pixel_limit: int | None) -> None:
     width, height = film.codec_context.width, film.codec_context.height
+    if not width or not height:
+        raise InputError(f"cannot read {path}", "its pictures are damaged, or beyond the limit of pixels", library.COPY_AGAIN)
     if pixel_limit is not None and width * height > pixel_limit:
         raise InputError(
             f"cannot read {path}",

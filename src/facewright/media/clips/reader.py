@@ -38,6 +38,7 @@ class ClipReader:
     def __init__(self, path: Path | str, *, pixel_limit: int | None = PIXEL_LIMIT) -> None:
         probed = probing.probe(Path(path), pixel_limit)
         self.info: ClipInfo = probed.info
+        self._pixel_limit = pixel_limit
         self.complaints: list[str] = list(probed.notes)
         self._turn = probed.turn
         self._opening_notes = probed.notes
@@ -76,6 +77,7 @@ class ClipReader:
         with container:
             film = probing.picture_stream(container, self.info.path)
             film.thread_type = "AUTO"
+            film.codec_context.options = library.within(self._pixel_limit)
             converter = Converter.like(self.info)
             health, clock = _Health(self.info), _Clock(self.info)
             for index, frame in enumerate(_decoded(container, film, health, clock)):
@@ -109,6 +111,7 @@ def _decoded(container: InputContainer, film: VideoStream, health: _Health, cloc
             packet = None
         if packet is not None and packet.size:
             clock.saw(packet)
+            health.damaged += packet.is_corrupt
         try:
             # After the last packet nothing tells the decoder to give what it holds back.
             frames = packet.decode() if packet is not None else film.codec_context.decode(None)
@@ -175,7 +178,7 @@ class _Health:
     def complaints(self, clock: _Clock) -> list[str]:
         info, said = self._info, []
         if self.damaged:
-            said.append(f"{_counted(self.damaged, 'piece')} of its picture data could not be decoded")
+            said.append(f"{_counted(self.damaged, 'piece')} of its picture data could not be read right")
         if self.corrupt:
             said.append(f"{_counted(self.corrupt, 'frame')} may show damage")
         if clock.missing:

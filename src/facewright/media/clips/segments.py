@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from facewright.errors import OutputError
+from facewright.errors import InputError, OutputError
 from facewright.media.atomic import write_atomically
 
 _VERSION = 1
@@ -122,10 +122,13 @@ def locked(folder: Path) -> Callable[[], None]:
 
 
 def source_print(path: Path) -> dict[str, Any]:
-    """What a source is known by: size, time of change, and a sum over its first mebibyte."""
-    held = path.stat()
-    with path.open("rb") as stream:
-        head = hashlib.sha256(stream.read(_HEAD)).hexdigest()
+    """What a source is known by: size, time of change, and a sum over its first mebibyte. Raises InputError where it is gone."""
+    try:
+        held = path.stat()
+        with path.open("rb") as stream:
+            head = hashlib.sha256(stream.read(_HEAD)).hexdigest()
+    except OSError as fault:
+        raise InputError(f"cannot read {path}", fault.strerror or str(fault), "check that it is still there") from fault
     return {"size": held.st_size, "changed": held.st_mtime_ns, "head": head}
 
 

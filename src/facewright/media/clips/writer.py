@@ -115,19 +115,10 @@ class ClipWriter:
 
     def finish(self) -> None:
         """Close the last segment, join all, and move the clip into place."""
-        with self._explaining():
-            self._close_segment()
-        if not self._segments:
-            self._remove()
-            raise OutputError(f"cannot write {self.path}", "not one picture was made")
-        joined = self.folder / "joined.part"
-        with self._explaining(joining_only=True):
-            with joined.open("wb") as file:
-                self.notes += joining.join(file, self._container, self.info, self._segments)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(joined, self._place)
-        self._remove()
+        try:
+            self._finish()
+        finally:
+            self._release()
 
     def stop(self) -> None:
         """Close what is written so far, as far as that is possible, for another run to go on with. Raises nothing."""
@@ -179,6 +170,21 @@ class ClipWriter:
             self.notes.append(
                 f"its odd size of {self._encoding.width} x {self._encoding.height} pixels is written 4:4:4, which some players do not show"
             )
+
+    def _finish(self) -> None:
+        with self._explaining():
+            self._close_segment()
+        if not self._segments:
+            self._remove()
+            raise OutputError(f"cannot write {self.path}", "not one picture was made")
+        joined = self.folder / "joined.part"
+        with self._explaining(joining_only=True):
+            with joined.open("wb") as file:
+                self.notes += joining.join(file, self._container, self.info, self._segments)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(joined, self._place)
+        self._remove()
 
     def _last_time(self) -> int | None:
         if self._encoder is not None and self._encoder.times:
