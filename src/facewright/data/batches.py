@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.data.augment import Augmentation
+from facewright.data.augment import Augmentation, is_mirrored
 from facewright.data.components import EYE_ENLARGE_RATIO, Parts, boxes, moved
 from facewright.data.faces import Faces
 from facewright.data.picture import Pixels
@@ -30,15 +30,20 @@ class Batch:
     """damaged, clean: N x 3 x S x S RGB in [-1, 1].
 
     boxes: N x 3 x 4, x1 y1 x2 y2 of left eye, right eye (as seen) and mouth in pixels of `clean`; None where nobody asked.
+    faces, mirrored: N whole numbers and N truths, which face of its set each is and whether left is right; None where there is no set.
+    These two stay where they were made, for looking things up.
     """
 
     damaged: Tensor
     clean: Tensor
     boxes: Tensor | None = None
+    faces: Tensor | None = None
+    mirrored: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         boxes = None if self.boxes is None else self.boxes.to(device, non_blocking=True)
-        return Batch(self.damaged.to(device, non_blocking=True), self.clean.to(device, non_blocking=True), boxes)
+        damaged, clean = self.damaged.to(device, non_blocking=True), self.clean.to(device, non_blocking=True)
+        return Batch(damaged, clean, boxes, self.faces, self.mirrored)
 
 
 class PairStream:
@@ -83,20 +88,28 @@ class PairStream:
     def at(self, step: int) -> Batch:
         """The batch of that step."""
         pairs = [self._pair(np.random.default_rng([self.seed, step, place])) for place in self.places]
-        damaged, clean, parts = zip(*pairs, strict=True)
+        damaged, clean, parts, indices, mirrored = zip(*pairs, strict=True)
         found = None if self.components is None else boxes(np.stack(parts), self.eye_enlarge_ratio).astype(np.float32)
-        return Batch(_tensor(np.stack(damaged)), _tensor(np.stack(clean)), None if found is None else torch.from_numpy(found))
+        return Batch(
+            pictures_tensor(np.stack(damaged)),
+            pictures_tensor(np.stack(clean)),
+            None if found is None else torch.from_numpy(found),
+            torch.tensor(indices),
+            torch.tensor(mirrored),
+        )
 
     def __call__(self, start: int) -> Iterator[Batch]:
         return worked_ahead(self.at, start, threads=self.threads, ahead=self.ahead)
 
-    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], Parts]:
+    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], Parts, int, bool]:
+        """Damaged, clean, the parts' places, which face it is, and whether it is mirrored."""
         index = int(rng.choice(len(self.faces), p=self.probabilities))
         index, pixels = self._good(index)
         clean, matrix = self.augmentation(pixels, self.size, rng)
         parts = np.empty(0) if self.components is None else moved(self.components[index], matrix)
         degradation = self.degradations[int(rng.choice(len(self.mixture), p=self.mixture))]
-        return (clean, clean, parts) if degradation is None else (*degradation(clean, rng), parts)
+        damaged, clean = (clean, clean) if degradation is None else degradation(clean, rng)
+        return damaged, clean, parts, index, is_mirrored(matrix)
 
     def _good(self, index: int) -> tuple[int, Pixels]:
         """The face of that index; the next good one where it turns out broken, so that batches stay functions of seed and step."""
@@ -119,5 +132,6 @@ def worked_ahead(at: Callable[[int], Batch], start: int, *, threads: int = 2, ah
             yield batch
 
 
-def _tensor(images: NDArray[np.float32]) -> Tensor:
+def pictures_tensor(images: NDArray[np.float32]) -> Tensor:
+    """N x S x S x 3 in [0, 1] to N x 3 x S x S in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
