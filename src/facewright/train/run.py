@@ -15,7 +15,7 @@ from facewright.train.engine import EXPORT, Engine, Recipe, RunSettings
 from facewright.train.recipes.codeformer import STAGES, CodeFormerSettings, begun, codeformer_recipe
 from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
 from facewright.train.recipes.stylegan2 import StyleGAN2Recipe, StyleGAN2Settings
-from facewright.train.settings import resolve
+from facewright.train.settings import read_preset, resolve
 
 
 class MakesRecipe(Protocol):
@@ -69,22 +69,31 @@ def train(
 ) -> Path:
     """Run the recipe `name` in `folder`, from its newest checkpoint if it has one. Returns the exported model's path.
 
-    A recipe of several stages runs each in a folder of its name below, in their order, what is finished costing nothing; stage: that one
-    alone. Raises UsageError for an unknown recipe, preset, stage or setting.
+    A recipe of several stages runs those that the preset lists below `stages`, or all, each in a folder of its name below, in their
+    order, what is finished costing nothing; stage: that one alone. Raises UsageError for an unknown recipe, preset, stage or setting.
     """
     plan = defaults(name)
     entry = RECIPES[name]
-    if stage and stage not in entry.stages:
-        what_to_do = f"use: {', '.join(entry.stages)}" if entry.stages else "leave out --stage"
-        raise UsageError(f"the recipe {name} has no stage {stage!r}", what_to_do=what_to_do)
-    if not entry.stages:
+    stages = _stages(entry, name, preset)
+    if stage and stage not in stages:
+        whose = f"the recipe {name}" if stage not in entry.stages else f"the preset {preset}"
+        raise UsageError(f"{whose} has no stage {stage!r}", what_to_do=f"use: {', '.join(stages)}" if stages else "leave out --stage")
+    if not stages:
         return _run(entry, resolve(plan, name, preset, overrides), folder, on_step)
     exported = folder
-    for each in [stage] if stage else entry.stages:
+    for each in [stage] if stage else stages:
         resolved = resolve(plan, name, preset, [*overrides, f"recipe.stage={each}"], each)
         settings = resolved.recipe if entry.begins is None else entry.begins(resolved.recipe, folder)
         exported = _run(entry, Plan(settings, resolved.run), folder / each, on_step)
     return exported
+
+
+def _stages(entry: Entry, name: str, preset: str) -> tuple[str, ...]:
+    listed = read_preset(name, preset).get("stages") or {} if entry.stages else {}
+    if unknown := [each for each in listed if each not in entry.stages]:
+        what_to_do = f"use: {', '.join(entry.stages)}"
+        raise UsageError(f"the preset {preset} has settings of {unknown[0]!r}, which is no stage of {name}", what_to_do=what_to_do)
+    return tuple(each for each in entry.stages if each in listed) or entry.stages
 
 
 def _run(entry: Entry, plan: Plan, folder: Path, on_step: Callable[[int, dict[str, float]], None] | None) -> Path:
