@@ -59,11 +59,12 @@ def training_pairs(
     *,
     damage: dict[str, float] | None = None,
     components: str | None = None,
+    faces: FaceSet | None = None,
 ) -> PairStream:
     """damage: instead of the settings' own. components: a file with the places of eyes and mouth, or "" (see `component_table`); then
-    batches have their boxes. Raises InputError.
+    batches have their boxes. faces: `learned_faces`, where they are open already. Raises InputError.
     """
-    faces = learned_faces(settings)
+    faces = faces or learned_faces(settings)
     return PairStream(
         faces,
         [(weight, None if name == "none" else preset(name)) for name, weight in (damage or settings.damage).items()],

@@ -11,7 +11,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from facewright.data import Batch, worked_ahead
+from facewright.data import Batch, FaceSet, worked_ahead
 from facewright.losses import grid_l1, l1
 from facewright.nets.codeformer import CodeFormer, Fusion
 from facewright.nets.vqgan import VQGAN
@@ -60,10 +60,10 @@ class FuseRecipe(TransformerRecipe):
         if self.guidance is None:
             self.guidance = load_guidance(self.settings, engine.device)
 
-    def _open(self, share: tuple[int, int]) -> Pairs:
+    def _open(self, share: tuple[int, int], faces: FaceSet) -> Pairs:
         """Slightly or heavily damaged pairs, as the step wants them."""
         streams = {
-            name: training_pairs(self.settings, self.batch_size, self.seed, share, damage=damage)
+            name: training_pairs(self.settings, self.batch_size, self.seed, share, damage=damage, faces=faces)
             for name, damage in (("small", self.settings.damage), ("large", self.settings.damage_large))
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -64,12 +65,16 @@ def learning(net: CodeFormer) -> CodeFormer:
 
 
 def export(network: nn.Module, path: Path, steps: int, settings: CodeFormerSettings, arguments: dict[str, Any] | None = None) -> None:
-    """fp16 safetensors that `load_model` recognises. arguments: what names and shapes leave open."""
+    """fp16 safetensors that `load_model` recognises. arguments: what names and shapes leave open.
+
+    Of the settings it has the fingerprint: they name folders of the machine.
+    """
     state: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
         wanted = torch.float16 if value.is_floating_point() else value.dtype
         state[name] = value.detach().to("cpu", wanted).contiguous()
-    told = {"facewright": settings.stage, "steps": str(steps), "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True)}
+    fingerprint = sha256(json.dumps(dataclasses.asdict(settings), sort_keys=True).encode()).hexdigest()
+    told = {"facewright": settings.stage, "steps": str(steps), "settings": fingerprint}
     save_file(state, path, metadata=told | ({"arguments": json.dumps(arguments)} if arguments else {}))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from facewright.degrade import preset
+from facewright.degrade import Degradation, FirstOrder, preset
 from facewright.errors import UsageError
 
 STAGES = ("vqgan", "transformer", "fuse")
@@ -99,7 +99,10 @@ class CodeFormerSettings:
     damage: dict[str, float] = field(default_factory=lambda: {"codeformer-stage3-small": 1.0})
     damage_large: dict[str, float] = field(default_factory=lambda: {"codeformer-stage3-large": 1.0})
     augmentation: str = "mirror"
-    cached: bool = True  # the codes of the true faces are looked up once and kept on disk; needs an augmentation of mirror or none
+    # the codes of the true faces are looked up once and kept beside the run, or read from the published latent_gt file; both need every
+    # face to be the same, or mirrored, each time it comes
+    cached: bool = True
+    codes: str = ""
     stored: int = 512
     least_width: int = 256
     least_sharpness: float = 0.0
@@ -116,8 +119,11 @@ class CodeFormerSettings:
                 raise UsageError(f"there is no loss {name!r} to weigh", what_to_do=f"use: {', '.join(near)}")
         if missing := [name for name in LOSSES if name not in self.weights]:
             raise UsageError(f"the loss {missing[0]} has no weight", what_to_do=f"give recipe.weights.{missing[0]}, 0 to leave it out")
-        for name in {*self.damage, *self.damage_large} - {"none"}:
+        damages = sorted({*self.damage, *self.damage_large} - {"none"})
+        for name in damages:
             preset(name)
+        if self.cached or self.codes:
+            self._check_codes_stay(damages)
         reduction = self.fold << (len(self.ch_mult) - 1)
         if self.size % reduction:
             raise UsageError(f"recipe.size cannot be {self.size}", f"the network makes one code of {reduction} pixels")
@@ -131,3 +137,19 @@ class CodeFormerSettings:
             raise UsageError(f"recipe.ema_decay cannot be {self.ema_decay:g}", "it is from 0 to less than 1")
         if sum(self.shares.values()) >= 1 or min(self.shares.values(), default=0) < 0:
             raise UsageError("recipe.shares leaves nothing for the other sources", "shares are parts of 1, and their sum is less than 1")
+
+    def _check_codes_stay(self, damages: list[str]) -> None:
+        """Raises UsageError where a face's codes are not the same each time, so that they cannot be looked up beforehand."""
+        told = "recipe.codes cannot be used" if self.codes else "recipe.cached cannot be true"
+        leave = 'recipe.codes=""' if self.codes else "recipe.cached=false"
+        if self.augmentation == "wide":
+            raise UsageError(told, "with recipe.augmentation=wide no face is the same twice", f"set recipe.augmentation=mirror, or {leave}")
+        if changing := [name for name in damages if _changes_truth(name)]:
+            raise UsageError(told, f"the damage {changing[0]} changes the true face, too", f"set {leave}, or take another damage")
+
+
+def _changes_truth(name: str) -> bool:
+    damage = preset(name)
+    if isinstance(damage, FirstOrder):
+        return damage.grey_target and damage.grey_p > 0
+    return type(damage).truth is not Degradation.truth

@@ -24,6 +24,7 @@ def codeformer_recipe(settings: CodeFormerSettings, batch: int, seed: int) -> Re
 def begun(settings: CodeFormerSettings, run: Path) -> CodeFormerSettings:
     """What these settings leave open is found in the folders of the stages before, below `run`.
 
+    Inpainting predicts codes and fuses in one stage, as published, so that its last one starts from the autoencoder alone.
     Raises UsageError where there is nothing.
     """
     s = settings
@@ -32,7 +33,7 @@ def begun(settings: CodeFormerSettings, run: Path) -> CodeFormerSettings:
     vqgan = s.vqgan or _found(s.stage, "vqgan", run / "vqgan" / EXPORT)
     if s.stage == "transformer":
         return replace(s, vqgan=vqgan)
-    start = s.start or _found(s.stage, "start", run / "transformer" / EXPORT)
+    start = s.start if s.start or s.task == "inpainting" else _found(s.stage, "start", run / "transformer" / EXPORT)
     judged = s.weights["adversarial"] > 0
     discriminator = s.start_discriminator or (_found(s.stage, "start_discriminator", run / "vqgan" / DISCRIMINATOR) if judged else "")
     return replace(s, vqgan=vqgan, start=start, start_discriminator=discriminator)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facewright.data import Batch
+from facewright.data import Batch, FaceSet
 from facewright.losses import code_cross_entropy, code_feature_loss
 from facewright.nets.blocks.codebook import NearestCode
 from facewright.nets.codeformer import CodeFormer, Prediction
@@ -21,16 +21,24 @@ from facewright.nets.identity import DlibEmbedding
 from facewright.nets.vqgan import VQGAN
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
-from facewright.train.pairs import judged_faces, training_pairs
+from facewright.train.pairs import AUGMENTATIONS, judged_faces, learned_faces, training_pairs
+from facewright.train.recipes.codeformer.codes import CODES, TrueCodes, true_codes
 from facewright.train.recipes.codeformer.networks import export, load_vqgan, new_codeformer
 from facewright.train.recipes.codeformer.rates import set_rates
 from facewright.train.recipes.codeformer.settings import CodeFormerSettings
-from facewright.train.validation import Validation
+from facewright.train.validation import STRENGTHS, Validation
 from facewright.weights import load_model
 
 Pairs = Callable[[int], Iterator[Batch]]
 UNWEIGHED = {"right_codes": 0.0}
 """Told in the log, not learned from."""
+JUDGED: dict[str, tuple[str, ...]] = {
+    "restoration": (*STRENGTHS, "none"),
+    "colorization": ("codeformer-colorization",),
+    "inpainting": ("codeformer-inpainting",),
+}
+"""By what damage each task is judged."""
+SHOWN = JUDGED | {"restoration": ("medium", "heavy")}
 
 
 class TransformerRecipe:
@@ -55,6 +63,8 @@ class TransformerRecipe:
     ) -> None:
         s = self.settings = settings
         self.batch_size, self.seed, self.pairs = batch, seed, pairs
+        self.faces: FaceSet | None = None
+        self.codes: TrueCodes | None = None
         if net is None or vqgan is None:
             model = load_vqgan(s.vqgan)
             assert isinstance(model.net, VQGAN)
@@ -77,17 +87,22 @@ class TransformerRecipe:
         self.engine = engine
         self.vqgan.to(engine.device)
         if self.pairs is None:
-            self.pairs = self._open((engine.rank, engine.world))
+            self.faces = learned_faces(self.settings)
+            self.pairs = self._open((engine.rank, engine.world), self.faces)
             judged = judged_faces(self.settings)
             embedding = load_model("identity-dlib", device=str(engine.device)).net
             assert isinstance(embedding, DlibEmbedding)
-            self.validation = None if judged is None else Validation(judged, embedding)
+            self.validation = None if judged is None else Validation(judged, embedding, JUDGED[self.settings.task])
 
-    def _open(self, share: tuple[int, int]) -> Pairs:
-        return training_pairs(self.settings, self.batch_size, self.seed, share)
+    def _open(self, share: tuple[int, int], faces: FaceSet) -> Pairs:
+        return training_pairs(self.settings, self.batch_size, self.seed, share, faces=faces)
 
     def batches(self, start: int) -> Iterator[Batch]:
         assert self.pairs is not None
+        s, engine = self.settings, self.engine
+        if self.faces is not None and (s.cached or s.codes):
+            faces, augmentation, kept = self.faces, AUGMENTATIONS[s.augmentation], engine.folder / CODES
+            self.codes = engine.processes.told(lambda: true_codes(kept, faces, augmentation, s.size, self.vqgan, s.codes))
         return self.pairs(start)
 
     def step(self, batch: Batch) -> None:
@@ -99,6 +114,8 @@ class TransformerRecipe:
 
     def _true_codes(self, batch: Batch) -> Tensor:
         """The numbers of the true face's codes, N x h x w."""
+        if self.codes is not None and batch.faces is not None and batch.mirrored is not None:
+            return self.codes.of(batch.faces, batch.mirrored).to(batch.clean.device)
         codebook = self.vqgan.quantize
         assert isinstance(codebook, NearestCode)
         with torch.no_grad(), self.engine.autocast():
@@ -128,7 +145,7 @@ class TransformerRecipe:
 
     def sample(self, folder: Path) -> None:
         if self.validation is not None:
-            self.validation.sheet(self._restore, folder / f"{self.engine.step:08d}.jpg")
+            self.validation.sheet(self._restore, folder / f"{self.engine.step:08d}.jpg", SHOWN[self.settings.task])
 
     def export(self, path: Path) -> None:
         """The averaged network."""
