@@ -64,7 +64,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    sweep: Annotated[str, typer.Option(help="w=0:1:0.1 or strength=0,0.5,1: the trade-off curve.", rich_help_panel=INPUT)] = "",
+    sweep: Annotated[
+        str, typer.Option(help="w=0:1:0.1 (and auto beside it) or strength=0,0.5,1: the trade-off curve.", rich_help_panel=INPUT)
+    ] = "",
     data: Annotated[Path | None, typer.Option(help="Where the suite's pictures are.", rich_help_panel=INPUT, show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(help="About so many pictures, evenly spread.", rich_help_panel=INPUT)] = None,
     size: Annotated[int | None, typer.Option(help="Pixels of a face. [default: the suite's]", rich_help_panel=INPUT)] = None,
@@ -132,6 +134,8 @@ def evaluate(
         typer.echo(json.dumps(told, ensure_ascii=False))
     elif not quiet:
         typer.echo(done.markdown)
+        if done.swept:
+            typer.echo(done.swept)
         for note in [*done.results.notes, *(f"{name} is left out: {why}" for name, why in done.panel.left_out.items())]:
             typer.echo(note)
         if output is not None:

@@ -46,16 +46,31 @@ def strip(metric: Metric, numbers: Mapping[str, Interval], colours: Mapping[str,
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a sweep."""
+    """One value of a sweep; its name in words for one that is none of the line's ("auto")."""
 
-    value: float
+    value: float | str
     across: Interval
     up: Interval
 
+    @property
+    def name(self) -> str:
+        return self.value if isinstance(self.value, str) else f"{self.value:g}"
 
-def curve(lines: Mapping[str, Sequence[Point]], across: Metric, up: Metric, symbol: str, colours: Mapping[str, int]) -> str:
-    """The trade-off of two metrics over a sweep: better is to the right and to the top; each point names its value of `symbol`."""
-    points = [point for line in lines.values() for point in line]
+
+def curve(
+    lines: Mapping[str, Sequence[Point]],
+    across: Metric,
+    up: Metric,
+    symbol: str,
+    colours: Mapping[str, int],
+    beside: Mapping[str, Point] | None = None,
+) -> str:
+    """The trade-off of two metrics over a sweep: better is to the right and to the top; each point names its value of `symbol`.
+
+    beside: a point of its own for each line, a diamond.
+    """
+    beside = beside or {}
+    points = [*(point for line in lines.values() for point in line), *beside.values()]
     width, height, left, bottom, top, right = 720, 430, 84, 62, 18, 26
     xs, ys = (_scale([getattr(point, side) for point in points], metric) for side, metric in (("across", across), ("up", up)))
 
@@ -82,13 +97,17 @@ def curve(lines: Mapping[str, Sequence[Point]], across: Metric, up: Metric, symb
         colour = colours[model]
         path = " ".join(f"{x},{y}" for x, y in map(at, line))
         parts.append(f'<polyline class="c{colour}" points="{path}"/>')
-        for index, point in enumerate(line):
+        for index, point in enumerate([*line, *([beside[model]] if model in beside else [])]):
             x, y = at(point)
             numbers = f"{up.name} {up.shown(point.up.mean)}, {across.name} {across.shown(point.across.mean)}"
-            told = f"{escape(model)}, {symbol} {point.value:g}: {numbers}"
-            parts.append(f'<circle class="c{colour}" cx="{x}" cy="{y}" r="4.5"><title>{told}</title></circle>')
+            told = f"<title>{escape(model)}, {symbol} {escape(point.name)}: {numbers}</title>"
+            if index == len(line):
+                parts.append(f'<path class="c{colour}" d="M{x} {y - 8}l8 8l-8 8l-8 -8z">{told}</path>')
+                parts.append(f'<text class="mark" x="{x + 10}" y="{y + 16}">{escape(point.name)}</text>')
+                continue
+            parts.append(f'<circle class="c{colour}" cx="{x}" cy="{y}" r="4.5">{told}</circle>')
             if index in (0, len(line) - 1) or (len(line) <= 12 and index % 2 == 0):
-                parts.append(f'<text class="mark" x="{x + 8}" y="{y - 8}">{point.value:g}</text>')
+                parts.append(f'<text class="mark" x="{x + 8}" y="{y - 8}">{point.name}</text>')
     label = f"{up.name} against {across.name} over {symbol}"
     return f'<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from facewright.errors import InputError, ModelError, UsageError
-from facewright.evaluate import catalogue, files, page, rivals
+from facewright.evaluate import catalogue, files, page, rivals, sweeping
 from facewright.evaluate.cases import strips
 from facewright.evaluate.catalogue import METRICS, Metric
 from facewright.evaluate.journal import Journal
 from facewright.evaluate.judges import Panel, open_panel
-from facewright.evaluate.methods import Sweep, open_models, open_rivals, parse_sweep, variant
+from facewright.evaluate.methods import Sweep, open_models, open_rivals, parse_sweep
 from facewright.evaluate.pairs import Folders, names_of
 from facewright.evaluate.published import published
 from facewright.evaluate.results import Results, summarise
@@ -27,10 +27,6 @@ from facewright.media import write_atomically
 from facewright.metrics.conventions import convention as named_convention
 from facewright.restore import Settings
 from facewright.weights.device import pick_device
-
-ACROSS = ("lpips[vgg]", "lpips[alex]", "fid", "niqe[published]", "features[onet]", "kid[dlib]", "niqe[faces]", "ssim[y]", "psnr[rgb]")
-"""Quality in a trade-off: the first of these that is measured."""
-UP = ("identity[dlib]", "identity[arcface]", "landmarks[onet]", "psnr[rgb]")
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,8 @@ class Choices:
 
 @dataclass
 class Evaluated:
-    """results and what was said; folder: where the files are, None where none were asked for."""
+    """results and what was said; folder: where the files are, None where none were asked for. swept: how the numbers go along the sweep, as
+    markdown."""
 
     choices: Choices
     results: Results
@@ -96,6 +93,7 @@ class Evaluated:
     folder: Path | None
     markdown: str
     settings: dict[str, str] = field(default_factory=dict)
+    swept: str = ""
 
 
 class Evaluation:
@@ -128,9 +126,11 @@ class Evaluation:
         if not results.cases:
             first = results.failures[0]
             raise InputError(f"not one of {len(results.failures)} pictures could be measured", f"{first.name}: {first.why}")
-        done = Evaluated(choices, results, panel, source, output, files.markdown(results), _settings(choices, source, panel))
+        told = sweeping.swept(results, source.models, self.sweep) if self.sweep is not None else None
+        along = sweeping.markdown(sweeping.courses(results, told), told.symbol) if told is not None else ""
+        done = Evaluated(choices, results, panel, source, output, files.markdown(results), _settings(choices, source, panel), along)
         if output is not None:
-            _write(done, output, self.sweep)
+            _write(done, output, told)
         return done
 
 
@@ -218,11 +218,11 @@ def _settings(choices: Choices, source: Source, panel: Panel) -> dict[str, str]:
     }
 
 
-def _write(done: Evaluated, folder: Path, sweep: Sweep | None) -> None:
+def _write(done: Evaluated, folder: Path, swept: sweeping.Swept | None) -> None:
     results, source = done.results, done.source
     files.write_lines(results, folder / "results.jsonl")
     files.write_csv(results, folder / "table.csv")
-    write_atomically(folder / "table.md", done.markdown.encode())
+    write_atomically(folder / "table.md", f"{done.markdown}\n{done.swept}".encode() if done.swept else done.markdown.encode())
     write_atomically(folder / "table.tex", files.latex(results).encode())
     told: dict[str, Any] = {"settings": done.settings, "left_out": done.panel.left_out, **files.summary(results)}
     write_atomically(folder / "summary.json", (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
@@ -234,19 +234,6 @@ def _write(done: Evaluated, folder: Path, sweep: Sweep | None) -> None:
         left_out=done.panel.left_out,
         published=published(done.choices.beside or done.choices.suite),
         asked_beside=done.choices.beside not in ("", done.choices.suite),
-        swept=_swept(done, sweep),
+        swept=swept,
     )
     write_atomically(folder / "index.html", page.page(source, results, strips(source, results), telling).encode(errors="replace"))
-
-
-def _swept(done: Evaluated, sweep: Sweep | None) -> page.Swept | None:
-    if sweep is None:
-        return None
-    there = {metric.name: metric for metric in done.results.metrics}
-    across = next((there[name] for name in ACROSS if name in there), None)
-    up = next((there[name] for name in UP if name in there and name != (across.name if across else "")), None)
-    if across is None or up is None:
-        return None
-    models = dict.fromkeys(name.rpartition(" (")[0] for name in done.source.models)
-    methods = {model: {value: variant(model, sweep.symbol, value) for value in sweep.values} for model in models}
-    return page.Swept(sweep.symbol, methods, across, up)

@@ -10,6 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from facewright.degrade import steps
 from facewright.errors import UsageError
@@ -18,9 +20,12 @@ from facewright.evaluate.damages import Damaged
 from facewright.evaluate.source import Image, stamp_of
 from facewright.media import Origin, Photo
 from facewright.restore import Restorer, Settings
+from facewright.restore.fidelity import table
+from facewright.restore.network import FaceNetwork
 from facewright.weights import find
 
 SWEPT = {"w": "fidelity", "fidelity": "fidelity", "strength": "strength"}
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Sweep:
     @property
     def field(self) -> str:
         return SWEPT[self.symbol]
+
+    @property
+    def points(self) -> tuple[float | str, ...]:
+        """The values, and for w each face's own beside them."""
+        return (*self.values, AUTO) if self.field == "fidelity" else self.values
 
 
 def parse_sweep(text: str) -> Sweep:
@@ -79,6 +89,22 @@ class ModelMethod:
         return [steps.from_eight_bits(_sized(image, each.picture)) for image, each in zip(done, damaged, strict=True)]
 
 
+class Remembered:
+    """A network without a control of its own gives one picture for every w: it is asked once a batch."""
+
+    def __init__(self, network: FaceNetwork) -> None:
+        self._network = network
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, crops: Tensor, fidelity: float | Tensor | None = None) -> Tensor:
+        if self._last is None or not torch.equal(self._last[0], crops):
+            self._last = (crops, self._network(crops))
+        return self._last[1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+
 Method = Rival | ModelMethod
 
 
@@ -93,19 +119,21 @@ def open_models(names: Sequence[str], settings: Settings, sweep: Sweep | None = 
         restorer = Restorer(replace(settings, model=name))
         chosen = {key: value for key, value in settings.asdict().items() if key not in ("model", "device", "batch", "detector")}
         if sweep is None:
-            methods.append(ModelMethod(shown, restorer, _stamp(name, chosen)))
+            methods.append(ModelMethod(shown, restorer, _stamp(name, chosen, restorer)))
             continue
-        for value in sweep.values:
+        if not restorer.network.has_fidelity:
+            restorer.network = Remembered(restorer.network)  # type: ignore[assignment]
+        for value in sweep.points:
             options: dict[str, Any] = {sweep.field: value}
             varied = copy.copy(restorer)  # the network is shared
             varied.settings = replace(restorer.settings, **options)
-            methods.append(ModelMethod(variant(shown, sweep.symbol, value), varied, _stamp(name, chosen | options)))
+            methods.append(ModelMethod(variant(shown, sweep.symbol, value), varied, _stamp(name, chosen | options, varied)))
     return methods
 
 
-def variant(model: str, symbol: str, value: float) -> str:
+def variant(model: str, symbol: str, value: float | str) -> str:
     """The method's name of a model at one value of a sweep."""
-    return f"{model} ({symbol} {value:g})"
+    return f"{model} ({symbol} {value if isinstance(value, str) else f'{value:g}'})"
 
 
 def _told_apart(names: Sequence[str]) -> dict[str, str]:
@@ -117,9 +145,10 @@ def _told_apart(names: Sequence[str]) -> dict[str, str]:
     return {(label if taken.count(label) == 1 and label not in rivals.RIVALS else name): name for name, label in shown.items()}
 
 
-def _stamp(name: str, choices: dict[str, Any]) -> str:
+def _stamp(name: str, choices: dict[str, Any], restorer: Restorer) -> str:
     path = find(name)
-    return f"{path.name}:{stamp_of(path)}:{sorted(choices.items())}"
+    rule = f":{restorer.rule}:{table().weights}" if restorer.rule is not None else ""  # another calibration gives other pictures
+    return f"{path.name}:{stamp_of(path)}:{sorted(choices.items())}{rule}"
 
 
 def _sized(image: np.ndarray[Any, np.dtype[np.uint8]], like: Image) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -20,24 +20,16 @@ from facewright.evaluate import charts, statistics
 from facewright.evaluate.cases import Strip, shown_methods
 from facewright.evaluate.catalogue import METRICS, Metric
 from facewright.evaluate.files import p_against_best
+from facewright.evaluate.methods import AUTO
 from facewright.evaluate.published import Printed
 from facewright.evaluate.results import ALIKE, LEAST_GROUP, GroupRow, Results, Table
 from facewright.evaluate.source import Source
 from facewright.evaluate.statistics import Interval
+from facewright.evaluate.sweeping import Swept, courses
 
 FEW = ("identity[dlib]", "identity[arcface]", "lpips[vgg]", "lpips[alex]", "landmarks[onet]", "features[onet]", "ssim[y]", "psnr[rgb]")
 GROUP_METRICS, GROUP_METHODS = 4, 3
 FAILURES_SHOWN = 20
-
-
-@dataclass
-class Swept:
-    """A sweep's points: model to value to the method's name."""
-
-    symbol: str
-    methods: Mapping[str, Mapping[float, str]]
-    across: Metric
-    up: Metric
 
 
 @dataclass
@@ -253,16 +245,36 @@ def _trade_off(results: Results, swept: Swept | None, colours: Mapping[str, int]
             ]
             for model, values in swept.methods.items()
         }
+        beside = {
+            model: charts.Point(AUTO, table.numbers[method][swept.across.name], table.numbers[method][swept.up.name])
+            for model, method in swept.auto.items()
+        }
         own = {model: number for number, model in enumerate(swept.methods)}
         keys = "".join(f"<li>{_chip(model, own)}</li>" for model in swept.methods)
-        drawn = charts.curve(lines, swept.across, swept.up, swept.symbol, own)
+        drawn = charts.curve(lines, swept.across, swept.up, swept.symbol, own, beside)
         caption = f'<figcaption><b>{escape(table.condition)}</b><ul class="keys">{keys}</ul></figcaption>'
         parts.append(f'<figure class="sweep">{caption}{drawn}</figure>')
     words = (
         f"Each dot is one value of {escape(swept.symbol)}; better is to the right and to the top. "
         f"Across: {escape(swept.across.words)}. Upwards: {escape(swept.up.words)}."
     )
-    return _section("sweep", f"Trade-off over {swept.symbol}", "".join(parts), words)
+    if swept.auto:
+        words += f" The diamond is auto: each face has its own {escape(swept.symbol)}."
+    return _section("sweep", f"Trade-off over {swept.symbol}", f"{''.join(parts)}{_courses(results, swept)}", words)
+
+
+def _courses(results: Results, swept: Swept) -> str:
+    """Each number along the sweep, and which way it goes."""
+    found = courses(results, swept)
+    heads = ["model", "", *(f"{escape(swept.symbol)} {value:g}" for value in found[0].values)] if found else []
+    heads += [*(["auto"] if swept.auto else []), f"as {escape(swept.symbol)} rises"]
+    rows = []
+    for course in found:
+        numbers = [*course.means, *([course.auto] if course.auto is not None else [])]
+        cells = "".join(f"<td>{course.metric.shown(number)}</td>" for number in numbers)
+        names = f"<th scope=row>{escape(course.condition)}</th><td>{escape(course.model)}</td><td>{escape(course.metric.heading)}</td>"
+        rows.append(f"<tr>{names}{cells}<td>{escape(course.words)}</td></tr>")
+    return _table("courses", "".join(f"<th scope=col>{head}</th>" for head in heads), rows)
 
 
 def _cases(strips: Iterable[Strip]) -> _Section:
@@ -365,6 +377,7 @@ def _measured(results: Results, told: Told) -> _Section:
 def _colours(source: Source, swept: Swept | None) -> dict[str, int]:
     """Models take the strong colours 0 to 7, a sweep's variants that of their model, rivals the quiet ones from 8."""
     model_of = {method: model for model, values in swept.methods.items() for method in values.values()} if swept else {}
+    model_of |= {method: model for model, method in swept.auto.items()} if swept else {}
     models = list(dict.fromkeys(model_of.get(method, method) for method in source.models))
     others = [method for method in source.methods if method not in source.models]
     return {

@@ -88,14 +88,14 @@ def rule_of(name: str, kind: Kind) -> Rule | None:
     return known.rules.get(name) or known.rules.get(known.kinds.get(kind, ""))
 
 
-def index(parts: Damage) -> float:
-    """How damaged a face looks, 0 or more."""
-    return max(0.0, float(sum(added(parts))))
+def index(parts: Damage, weights: Weights | None = None) -> float:
+    """How damaged a face looks, 0 or more. weights: those of the table, if none are given."""
+    return max(0.0, float(sum(added(parts, weights))))
 
 
-def added(parts: Damage) -> Sequence[float]:
+def added(parts: Damage, weights: Weights | None = None) -> Sequence[float]:
     """What each part adds to the index, beyond the median clean face; below it, takes away."""
-    known = table().weights
+    known = weights or table().weights
     return [weight * (part - clean) for part, clean, weight in zip(parts, known.clean, known.weight, strict=True)]
 
 

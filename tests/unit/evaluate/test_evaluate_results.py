@@ -108,7 +108,7 @@ def test_the_table_for_a_spreadsheet_holds_what_was_measured(suite: Evaluated) -
     assert suite.folder is not None
     with (suite.folder / "table.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == 2 * 5 * 6
+    assert len(rows) == 2 * 6 * 6
     for row in rows:
         table = next(table for table in suite.results.tables if table.condition == row["damage"])
         metric = next(metric for metric in suite.results.metrics if metric.label == row["metric"])
@@ -121,7 +121,7 @@ def test_the_table_for_a_spreadsheet_holds_what_was_measured(suite: Evaluated) -
 def test_every_picture_has_its_line_and_the_means_are_theirs(suite: Evaluated) -> None:
     assert suite.folder is not None
     lines = [json.loads(line) for line in (suite.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(lines) == 8 * 2 * 5 and len({(line["picture"], line["damage"], line["method"]) for line in lines}) == len(lines)
+    assert len(lines) == 8 * 2 * 6 and len({(line["picture"], line["damage"], line["method"]) for line in lines}) == len(lines)
     for table in suite.results.tables:
         for method, row in table.numbers.items():
             mine = [line for line in lines if line["damage"] == table.condition and line["method"] == method]

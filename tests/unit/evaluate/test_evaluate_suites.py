@@ -125,9 +125,10 @@ def test_a_model_is_run_as_a_user_gets_it_and_a_sweep_shares_it(faces_folder: Pa
     settings = Settings(aligned=True, device="cpu", precision="fp32")
     plain = open_models([tiny], settings)
     swept = open_models([tiny], settings, parse_sweep("w=0:1:0.5"))
-    assert [method.name for method in swept] == ["tiny (w 0)", "tiny (w 0.5)", "tiny (w 1)"]
+    assert [method.name for method in swept] == ["tiny (w 0)", "tiny (w 0.5)", "tiny (w 1)", "tiny (w auto)"]
+    assert len(open_models([tiny], settings, parse_sweep("strength=0,1"))) == 2
     assert swept[0].restorer.network is swept[2].restorer.network  # type: ignore[union-attr]
-    assert len({method.stamp for method in [*plain, *swept]}) == 4
+    assert len({method.stamp for method in [*plain, *swept]}) == 4 and swept[3].stamp == plain[0].stamp
     suite = open_suite("val-faces", [*plain, *swept], data=faces_folder, conditions=["medium"], limit=2)
     opened = suite.open(suite.cases)
     pictures = {method.name: opened.shown("medium", method.name)[0] for method in suite.by_name.values()}
