@@ -15,12 +15,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from facewright.errors import UsageError
 from facewright.evaluate import Choices, Evaluated, Evaluation
 from facewright.evaluate.rivals import DEFAULT
-from facewright.media import write_atomically
-
-BEGINNING, END = "<!-- quality: made by benchmarks/quality.py -->", "<!-- quality: end -->"
+from marks import write_between
 
 
 def main() -> None:
@@ -56,7 +53,7 @@ def main() -> None:
     text = told(evaluation.run(arguments.out, advance))
     print(text)
     if arguments.readme:
-        write_into(arguments.readme, text)
+        write_between(arguments.readme, "quality", text)
 
 
 def told(done: Evaluated) -> str:
@@ -90,16 +87,6 @@ def by_group(done: Evaluated) -> str:
         cells = [f"{metric.shown(before[metric.name])} → {metric.shown(after[metric.name])}" for metric in shown]
         lines.append(f"| {row.group} | {row.count} | {row.condition} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def write_into(path: Path, text: str) -> None:
-    """Between the two marks. Raises UsageError where the file has none."""
-    old = path.read_text(encoding="utf-8")
-    before, found, rest = old.partition(BEGINNING)
-    _, closed, after = rest.partition(END)
-    if not found or not closed:
-        raise UsageError(f"cannot put the table into {path}", f"it has no lines {BEGINNING} and {END}", "add both where it shall stand")
-    write_atomically(path, f"{before}{BEGINNING}\n{text}{END}{after}".encode())
 
 
 if __name__ == "__main__":

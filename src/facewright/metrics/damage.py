@@ -67,8 +67,9 @@ def _face(crop: NDArray[Any]) -> Plane:
         crop = np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
         side = SIDE
     inner = crop[int(TOP * side) : int(BOTTOM * side), int(LEFT * side) : int(RIGHT * side)]
-    luma = cv2.cvtColor(np.ascontiguousarray(inner), cv2.COLOR_RGB2GRAY)
-    return np.asarray(luma, np.float32) / np.float32(255) if luma.dtype == np.uint8 else np.asarray(luma, np.float32)
+    # in floats before the luma is made: rounding it would add noise
+    levels = np.float32(255 if inner.dtype == np.uint8 else 1)
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(inner, np.float32) / levels, cv2.COLOR_RGB2GRAY))
 
 
 def _pyramid(luma: Plane, count: int) -> list[Plane]:

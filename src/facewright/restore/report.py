@@ -252,7 +252,7 @@ def _face_row(number: int, face: FaceResult, restoration: Restoration) -> str:
         for crop, when in zip(_crops(face, restoration), ("before", "after"), strict=True)
     )
     deed = face.action + (f" at {100 * face.strength:.0f} %" if face.action == "blended" else "")
-    knob = f", w {face.fidelity:g}" if face.fidelity is not None and face.action != "left alone" else ""
+    knob = f", w {face.fidelity:.2g}" if face.fidelity is not None and face.action != "left alone" else ""
     why = "".join(f"<p>{_with_options(reason)}</p>" for reason in face.reasons)
     identity = f" <small>{face.identity:.2f}</small>" if face.identity is not None and face.action != "left alone" else ""
     return (

@@ -22,9 +22,9 @@ class Settings:
     """One run's choices; the command line and `Restorer` fill the same fields.
 
     faces: "all", "largest", "center" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
-    fidelity: "auto" or w in [0, 1], how near the restored face stays to the photo's own (0: the model's picture alone). A network with a
-    control of its own (CodeFormer, VQFR 2) takes it, and "auto" is what its publisher takes (0.5 and 0); for others w is the part of the
-    photo's own face that is left, and "auto" is 0. strength: opacity of the restored face on the photo, which falls where
+    fidelity: w in [0, 1], how near the restored face stays to the photo's own (0: the model's picture alone), or "auto": each face its own,
+    by how damaged it looks (`restore.fidelity`). A network with a control of its own (CodeFormer, VQFR 2) takes w; for others it is what is
+    left of the photo's own face. strength: opacity of the restored face on the photo, which falls where
     `max_identity_drift` asks for it.
     upscale: output size over input size; background: what fills the photo between the faces: "lanczos", "none", or a model that enlarges,
     by name or file (which then also serves at upscale 1). as_published: follow the procedure of CodeFormer's program with CodeFormer, of
