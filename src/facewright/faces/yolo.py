@@ -89,7 +89,7 @@ def find_published(net: YoloV5Face, picture: Photo, score: float = 0.7, overlap:
     picture: H x W x 3 RGB, levels 0..255. least_height: lower boxes are dropped. In the published rows the left side of the box stands
     once more in place of the score, which nothing there looks at.
     """
-    rows = look(net, picture, score)
+    rows = look(net, picture, score, as_published=True)
     rows = rows[suppress(rows[:, :4], rows[:, 4], overlap)]
     rows[:, [*range(4), *range(5, 15)]] = np.trunc(rows[:, [*range(4), *range(5, 15)]])
     return np.asarray(rows[rows[:, 3] - rows[:, 1] >= least_height])
@@ -113,14 +113,19 @@ def letterbox(picture: NDArray[Any], side: int) -> tuple[NDArray[Any], float, tu
 
 
 @torch.inference_mode()
-def look(net: YoloV5Face, picture: Photo, score: float) -> Floats:
+def look(net: YoloV5Face, picture: Photo, score: float, *, as_published: bool = False) -> Floats:
     """What the network sees in one picture, before suppression: rows N x 15 (box, score, five points), scored above `score`.
 
     picture: H x W x 3 RGB, levels 0..255 of any type. Points count from the picture's upper left edge. A row's score is how sure it is
-    that there is something, times that this is a face; the first alone must be above `score` too.
+    that there is something, times that this is a face; the first alone must be above `score` too. as_published: the way back forgets that
+    the letterbox rounds, which moves everything by up to half a pixel.
     """
     side = -(-max(picture.shape[:2]) // STRIDES[-1]) * STRIDES[-1]
-    shown, ratio, grey = letterbox(picture, side)
+    shown, ratio, (x_grey, y_grey) = letterbox(picture, side)
+    offset, scale = (x_grey, y_grey), (ratio, ratio)
+    if not as_published:
+        offset = float(round(x_grey - 0.1)), float(round(y_grey - 0.1))
+        scale = round(picture.shape[1] * ratio) / picture.shape[1], round(picture.shape[0] * ratio) / picture.shape[0]
     weight = next(net.parameters())
     x = torch.from_numpy(np.ascontiguousarray(shown)).to(weight.device, weight.dtype)[None].permute(0, 3, 1, 2) / 255
     (found,) = net(x.contiguous(memory_format=torch.channels_last)).float()
@@ -128,6 +133,5 @@ def look(net: YoloV5Face, picture: Photo, score: float) -> Floats:
     sure = (found[:, 4] > score) & (scores > score)
     found, scores = found[sure], scores[sure]
     corners = torch.cat([found[:, :2] - found[:, 2:4] / 2, found[:, :2] + found[:, 2:4] / 2, found[:, 5:15]], dim=1)
-    offset = torch.tensor(grey, dtype=corners.dtype, device=corners.device)
-    placed = (corners.view(len(corners), -1, 2) - offset) / ratio
+    placed = (corners.view(-1, 7, 2) - corners.new_tensor(offset)) / corners.new_tensor(scale)
     return torch.cat([placed[:, :2].flatten(1), scores[:, None], placed[:, 2:].flatten(1)], dim=1).cpu().numpy()
