@@ -47,6 +47,13 @@ def test_frames_can_begin_anywhere_and_again(tmp_path: Path) -> None:
         assert [frame.index for frame in half] == [0, 1, 2]
 
 
+def test_a_closed_reader_gives_nothing_more(tmp_path: Path) -> None:
+    with ClipReader(make(tmp_path / "clip.mp4", 24)) as reader:
+        frames = iter(reader)
+        assert next(frames).index == 0
+    assert list(frames) == [] and list(reader.frames(3)) == []
+
+
 def test_only_what_is_asked_for_is_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from facewright.media.clips import colour
 

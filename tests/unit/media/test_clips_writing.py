@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clip_samples import av, film_times, make, number_of, packets, picture, samples
+from media_samples import saved
 from test_clips_reading import BT601, BT709, BT2020, FULL, UNTOLD
 
 from facewright.errors import OutputError, UsageError
@@ -203,6 +204,43 @@ def test_into_another_container(tmp_path: Path, suffix: str) -> None:
         assert [number_of(frame.pixels) for frame in frames] == list(range(24))
         gaps = np.diff([float(frame.pts * after.time_base) for frame in frames])
         assert gaps == pytest.approx([1 / 12] * 23, abs=0.0011)
+
+
+def test_into_avi(tmp_path: Path) -> None:
+    """AVI counts frames: also from a container that counts milliseconds, at a rate that is no whole number of them."""
+    source = make(tmp_path / "clip.mkv", 24, rate=Fraction(30000, 1001), time_base=Fraction(1001, 30000))
+    _, after, _ = copied(source, tmp_path / "copy.avi")
+    assert after.rate == Fraction(30000, 1001) and after.frames == 24
+    with ClipReader(tmp_path / "copy.avi") as result:
+        assert [(number_of(frame.pixels), frame.pts) for frame in result] == [(index, index) for index in range(24)]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_covers_and_attachments_stay(tmp_path: Path, suffix: str) -> None:
+    source, target = make(tmp_path / f"plain.{suffix}", 5), tmp_path / f"copy.{suffix}"
+    cover = av.VideoFrame.from_ndarray(picture(3), format="rgb24")
+    with av.open(str(source)) as plain, av.open(str(tmp_path / f"clip.{suffix}"), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in plain.streams}
+        if suffix == "mkv":
+            out.add_attachment("letters.ttf", "font/ttf", b"letters" * 50)
+            out.add_attachment("cover.jpg", "image/jpeg", saved(picture(3), "JPEG"))
+        else:
+            art = out.add_stream("mjpeg", rate=1, width=96, height=64, pix_fmt="yuvj420p")
+            art.disposition = av.stream.Disposition.attached_pic
+            out.mux(art.encode(cover))
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream_index]
+                out.mux(packet)
+
+    def held(path: Path) -> list[Any]:
+        with av.open(str(path)) as container:
+            extra = [(stream.type, stream.metadata.get("filename"), int(stream.disposition)) for stream in container.streams][2:]
+            sizes = {packet.size for packet in container.demux() if packet.stream_index >= 2}
+            return [sorted(extra, key=str), sizes - {0}]
+
+    copied(tmp_path / f"clip.{suffix}", target)
+    assert held(target) == held(tmp_path / f"clip.{suffix}") and held(target)[0]
 
 
 def test_times_below_zero_move_all(tmp_path: Path) -> None:

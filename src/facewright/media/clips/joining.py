@@ -39,12 +39,11 @@ def join(file: BinaryIO, container: str, info: ClipInfo, segments: list[Segment]
         own = probing.picture_stream(source, info.path)
         shift = _shift(source, info, segments)
         with av.open(file, "w", format=kinds.MUXERS[container], container_options=_options(container, info, source, shift)) as out:
-            streams, notes = _streams(out, container, source, own, pattern)
+            streams, notes = _streams(out, container, info, source, own, pattern)
             out.metadata.update(probing.kept_metadata(source))
             if source.chapters():
                 out.set_chapters(source.chapters())
             film = streams.pop(own.index)
-            film.time_base = info.time_base
             # Else Matroska would tell the codec's scale of times as the rate.
             film.codec_context.framerate = info.rate  # type: ignore[attr-defined]
             _mux(out, _Film(segments, info, film, shift, container), _Others(source, streams, shift, own), notes)
@@ -60,6 +59,8 @@ def _shift(source: InputContainer, info: ClipInfo, segments: list[Segment]) -> F
 
 
 def _options(container: str, info: ClipInfo, source: InputContainer, shift: Fraction) -> dict[str, str]:
+    if container == "avi":
+        return {"avoid_negative_ts": "disabled"}  # sound that begins before 0 would else cost an empty frame
     if container not in ("mp4", "mov"):
         return {}
     options = {}
@@ -76,7 +77,7 @@ def _options(container: str, info: ClipInfo, source: InputContainer, shift: Frac
 
 
 def _streams(
-    out: OutputContainer, container: str, source: InputContainer, own: Stream, pattern: InputContainer
+    out: OutputContainer, container: str, info: ClipInfo, source: InputContainer, own: Stream, pattern: InputContainer
 ) -> tuple[dict[int, Stream], list[str]]:
     """The output's streams by the source's index, in the source's order."""
     streams: dict[int, Stream] = {}
@@ -92,12 +93,26 @@ def _streams(
             if not (stream.type == "data" and source.chapters()):
                 notes.append(f"its {stream.type} track ({codec}) is left out: {container.upper()} does not hold it")
             continue
+        if container == "mkv" and probing.is_still(stream):
+            _attach_cover(out, info, stream)  # as a track it would be a second film
+            continue
         template = pattern.streams.video[0] if stream.index == own.index else stream
         written = out.add_stream_from_template(template, opaque=True)
         written.metadata.update(_stream_metadata(stream, stream.index == own.index))
         written.disposition = stream.disposition
         streams[stream.index] = written
     return streams, notes
+
+
+def _attach_cover(out: OutputContainer, info: ClipInfo, stream: Stream) -> None:
+    """A cover picture as an attachment, which is how Matroska holds it. Its only packet is the picture's file."""
+    again, _ = library.opened(info.path)
+    with again:
+        picture = next((packet for packet in again.demux(again.streams[stream.index]) if packet.size), None)
+        if picture is not None:
+            kind = "png" if stream.codec_context is not None and stream.codec_context.name == "png" else "jpeg"
+            named = stream.metadata.get("filename") or f"cover.{kind.replace('jpeg', 'jpg')}"
+            out.add_attachment(named, stream.metadata.get("mimetype") or f"image/{kind}", bytes(picture))
 
 
 def _takes(container: str, stream: Stream) -> bool:
@@ -141,7 +156,7 @@ def _mux(out: OutputContainer, film: _Film, others: _Others, notes: list[str]) -
             out.mux(packet)
         except av.FFmpegError:
             lost += 1  # a damaged source: times that fall, or none at all
-    film.last_duration = others.last_duration(film.last_time)
+    film.last_duration = others.last_duration(film.source_end) if film.own_times else None
     while next_picture is not None:
         out.mux(next_picture)
         next_picture = next(pictures, None)
@@ -166,17 +181,21 @@ class _Film:
     def __init__(self, segments: list[Segment], info: ClipInfo, stream: Stream, shift: Fraction, container: str) -> None:
         self._annex_b = container == "avi"  # which wants H.264 with start codes, where MP4 holds lengths
         self._by_decoding = container in ("mp4", "mov")
-        self._segments, self._stream, self._time_base = segments, stream, info.time_base
-        self._shift = round(shift / info.time_base)
-        self._step = max(1, round(1 / (info.rate * info.time_base)))
-        self._times = list(itertools.chain.from_iterable(segment.times for segment in segments))
+        self._segments, self._stream = segments, stream
+        times = list(itertools.chain.from_iterable(segment.times for segment in segments))
+        # AVI counts in frames; in any finer unit it would be full of empty ones.
+        self._time_base = 1 / info.rate if container == "avi" else info.time_base
+        self._times = times if container != "avi" else [round(pts * info.time_base * info.rate) for pts in times]
+        self._shift = round(shift / self._time_base)
+        self._step = max(1, round(1 / (info.rate * self._time_base)))
+        stream.time_base = self._time_base
         self._delay = delay = max(segment.delay for segment in segments)
         # How far apart the first frames are decoded, before any is shown. Not further than the last ones are shown, else there would
         # be no room for the last packet below.
         tail = self._times[-1] - self._times[-1 - delay] if delay else 0
         self._lead = max(1, min(self._step, tail // max(1, delay)))
         self.left = len(self._times)
-        self.last_time = self._times[-1]
+        self.source_end, self.own_times = times[-1], container != "avi"
         self.last_duration: int | None = None
 
     def __iter__(self) -> Iterator[Packet[Stream]]:

@@ -101,7 +101,8 @@ def probe(path: Path, pixel_limit: int | None) -> Probed:
             ),
             metadata=kept_metadata(container),
         )
-    return Probed(info, turn, tuple(_notes(info)))
+        alpha = any(component.is_alpha for component in first.format.components)
+    return Probed(info, turn, tuple(_notes(info, alpha)))
 
 
 def _check_size(path: Path, film: VideoStream, pixel_limit: int | None) -> None:
@@ -155,8 +156,10 @@ def _duration(container: InputContainer, film: VideoStream) -> float:
     return (container.duration or 0) / 1e6
 
 
-def _notes(info: ClipInfo) -> list[str]:
+def _notes(info: ClipInfo, alpha: bool) -> list[str]:
     notes = []
+    if alpha:
+        notes.append("its transparency is not kept")
     if info.bits > 8:
         notes.append(f"its {info.bits} bits a channel are read, and written, as 8")
     if info.interlaced:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class ClipReader:
         self.complaints: list[str] = list(probed.notes)
         self._turn = probed.turn
         self._opening_notes = probed.notes
-        self._running: list[Iterator[Frame]] = []
+        self._running: list[Generator[Frame, None, None]] = []
+        self._closed = False
 
     def __enter__(self) -> ClipReader:
         return self
@@ -51,9 +53,11 @@ class ClipReader:
         self.close()
 
     def close(self) -> None:
-        """End every iteration and let go of the file."""
+        """End every iteration and let go of the file; one that runs in another thread ends before its next frame."""
+        self._closed = True
         while self._running:
-            self._running.pop().close()  # type: ignore[attr-defined]
+            with contextlib.suppress(ValueError):  # it is running at this moment
+                self._running.pop().close()
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
@@ -65,13 +69,13 @@ class ClipReader:
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The frames from the ``start``-th on (counted from 0). Those before are decoded, not converted.
 
-        Raises InputError where the size of the pictures changes.
+        Raises InputError where the size of the pictures changes. Nothing comes from a closed reader.
         """
         iterator = self._frames(start)
         self._running.append(iterator)
         return iterator
 
-    def _frames(self, start: int) -> Iterator[Frame]:
+    def _frames(self, start: int) -> Generator[Frame, None, None]:
         self.complaints[:] = self._opening_notes
         container, _ = library.opened(self.info.path)
         with container:
@@ -81,6 +85,8 @@ class ClipReader:
             converter = Converter.like(self.info)
             health, clock = _Health(self.info), _Clock(self.info)
             for index, frame in enumerate(_decoded(container, film, health, clock)):
+                if self._closed:
+                    return
                 pts = clock.time_of(frame)
                 self._check_size(frame, index, pts)
                 if index >= start:

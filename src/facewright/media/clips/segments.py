@@ -96,7 +96,9 @@ def remove_rest(folder: Path, number: int) -> None:
 def clear(folder: Path) -> None:
     """Remove all that it holds."""
     for path in folder.iterdir():
-        if path.name != "lock":
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
             path.unlink()
 
 

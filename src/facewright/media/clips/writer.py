@@ -40,7 +40,8 @@ class ClipWriter:
 
     What holds: every frame's pts (MP4, MOV exactly; MKV and WebM to the millisecond that they count in; AVI by number),
     packets and times of the other tracks, duration, pixel aspect, colour tags, title and the like, chapters.
-    Pictures are upright, so no rotation tag is left.
+    Pictures are upright, so no rotation tag is left. In another container than the source's, times are rounded to its own
+    unit, and all tracks may move together by the few milliseconds by which sound begins before 0 (Matroska keeps no such times).
     Not for two threads at once.
     Raises UsageError (settings that do not fit, a source that would be overwritten), OutputError (cannot be written, the disk is full,
     sound that the container does not hold, another run at work), InputError (the source is gone).
@@ -236,7 +237,7 @@ class ClipWriter:
         number = getattr(fault, "errno", None)
         goes_on = "only joining is left" if joining_only else f"it goes on after frame {done:,}"
         kept = f", and run it again: {goes_on}; what is done plays, in {self.folder}" if done else ", and run it again"
-        if number in (errno.ENOSPC, errno.EDQUOT):
+        if number in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             free = ""
             with contextlib.suppress(OSError):
                 free = f" ({shutil.disk_usage(self._place.parent).free:,} bytes free)"
