@@ -188,7 +188,7 @@ class Restorer:
         """The faces' w, for the network; one that a face has already been given stays."""
         rule = self.rule
         for face in faces:
-            if face.fidelity is not None:
+            if face.fidelity is not None or self.task != "restoration":  # a network for another task has learned one w
                 continue
             if rule is None:
                 face.fidelity = self.fidelity
