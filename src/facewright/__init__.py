@@ -8,16 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facewright.restore import Restoration, Restorer, restore
+    from facewright.restore import Restoration, Restorer, colorize, inpaint, restore
     from facewright.weights import load_model
 
 __version__ = "0.1.0"
-__all__ = ["Restoration", "Restorer", "__version__", "load_model", "restore"]
+__all__ = ["Restoration", "Restorer", "__version__", "colorize", "inpaint", "load_model", "restore"]
 
 _HOME = {
     "Restoration": "facewright.restore",
     "Restorer": "facewright.restore",
     "restore": "facewright.restore",
+    "colorize": "facewright.restore",
+    "inpaint": "facewright.restore",
     "load_model": "facewright.weights",
 }
 

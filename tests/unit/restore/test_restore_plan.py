@@ -203,6 +203,18 @@ def test_results_of_earlier_runs_are_passed_over(here: Path) -> None:
     assert isinstance(problem.problem, InputError) and "earlier runs" in problem.problem.why
 
 
+def test_results_of_every_verb_are_known_to_every_other(here: Path) -> None:
+    put("x/a.jpg", "x/a-colorized.jpg", "x/a-colorized-compare.jpg", "x/a-inpainted-faces/00-after.png", "x/a-restored-inpainted.jpg")
+    put("x/a-restored.jpg", "x/b-inpainted.png")
+    assert names(plan(["x"], recursive=True)) == ["x/a.jpg", "x/b-inpainted.png"]  # of the last the photo is not there
+    assert targets(plan(["x/a.jpg"], suffix="-colorized")) == {"x/a.jpg": "x/a-colorized.jpg"}
+    assert targets(plan(["x/a-restored.jpg"], suffix="-inpainted")) == {"x/a-restored.jpg": "x/a-restored-inpainted.jpg"}
+    (task,) = plan(["x/a.jpg"], in_place=True, suffix="-colorized")
+    assert task.beside("-compare.jpg", Origin(format="JPEG")) == Path("x/a-colorized-compare.jpg")
+    put("y/c.png", "y/c.bmp")
+    assert set(targets(plan(["y"], suffix="-inpainted")).values()) == {"y/c-png-inpainted.png", "y/c-bmp-inpainted.png"}
+
+
 def test_in_place_companions_are_known_again(here: Path) -> None:
     put("x/a.jpg")
     (task,) = plan(["x"], in_place=True)
