@@ -103,7 +103,7 @@ def letterbox(picture: NDArray[Any], side: int) -> tuple[NDArray[Any], float, tu
     """
     height, width = picture.shape[:2]
     ratio = side / max(height, width)
-    size = round(width * ratio), round(height * ratio)
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
     if size != (width, height):
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR))
     x, y = ((side - length) % _PADDED_TO / 2 for length in size)

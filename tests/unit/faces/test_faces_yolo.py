@@ -109,7 +109,7 @@ def test_the_letterbox_holds_the_whole_picture_in_whole_cells(height: int, width
     assert ratio == side / max(height, width)
     inside = (boxed == 200).all(axis=2)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    assert (len(rows), len(columns)) == (round(height * ratio), round(width * ratio))
+    assert (len(rows), len(columns)) == (max(1, round(height * ratio)), max(1, round(width * ratio)))
     assert abs(rows[0] - y) <= 0.5 and abs(columns[0] - x) <= 0.5 and max(x, y) < 32
     assert (boxed[~inside] == 114).all()
 

@@ -124,6 +124,23 @@ def test_get_fetches_checks_and_names_the_licence(published: dict[str, catalog.E
     assert "out_size 16" in run("models", "info", "gfpgan-v1.4")
 
 
+def test_a_non_commercial_licence_is_told_in_one_line_before_the_file_comes(published: dict[str, catalog.Entry]) -> None:
+    published["codeformer"] = replace(
+        published["gfpgan-v1.4"],
+        **{name: getattr(published["codeformer"], name) for name in ("name", "file", "licence", "commercial", "note")},
+    )
+    first, second = run("models", "get", "codeformer").splitlines()
+    assert first == "codeformer: licence: S-Lab License 1.0, non-commercial use only. Commercial use needs the authors' consent."
+    assert second.startswith("codeformer is here: ")
+    assert "S-Lab License 1.0, non-commercial use only" in run("models", "info", "codeformer")
+    assert run("models", "get", "--quiet", "codeformer") == ""
+
+
+def test_our_own_weights_carry_no_limit() -> None:
+    for entry in catalog.entries().values():
+        assert not entry.bundled or (entry.commercial == "yes" and "commercial" not in entry.terms)
+
+
 def test_get_refuses_what_is_not_the_model(published: dict[str, catalog.Entry], server: Server, house: Path) -> None:
     server.files["/tiny.pth"] = b"<html>please log in</html>"
     with pytest.raises(ModelError, match=r"is not gfpgan-v1: .*it is a web page"):
