@@ -1,28 +1,39 @@
-"""How fast is one face through GFPGAN on a CPU? The published arithmetic against ours, in fp32 and bf16, in one run.
+"""How fast is one face through GFPGAN or CodeFormer on a CPU? The published arithmetic against ours, in fp32 and bf16, in one run.
 
-    python benchmarks/network.py [--runs 3] [--threads N] [--size 512]
+    python benchmarks/network.py [gfpgan] [--runs 3] [--threads N] [--size 512]
+    python benchmarks/network.py codeformer [--w 0.5] [--memory]
 
-The rival below computes what the published "clean" program computes, in its way: a weight per sample, grouped convolutions, NCHW,
-fp32, the noise of the file. Weights are random but scaled so that the output has the range of a picture. Each round runs every
-variant once, so that a busy machine is equally unfair to all; ratios are taken within a round.
+The rivals compute what the published programs compute, in their way, with the plain network's weights: GFPGAN "clean" below, a weight per
+sample, grouped convolutions, NCHW, fp32, the noise of the file; CodeFormer in published_codeformer.py. Weights are random but scaled so
+that the output has the range of a picture. Each round runs every variant once, so that a busy machine is equally unfair to all; ratios
+are taken within a round. --memory: what each variant of CodeFormer needs, in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facewright.nets.codeformer import CodeFormer
+from facewright.nets.codeformer import prepare as prepare_codeformer
 from facewright.nets.gfpgan import GFPGAN, prepare
+from published_codeformer import PublishedCodeFormer, random_codeformer
 
 State = dict[str, Tensor]
+Variants = dict[str, Callable[[], Tensor]]
 TO_RGB_GAIN = 0.32  # gives the output the standard deviation of a photograph, about 0.5
 
 
@@ -123,32 +134,103 @@ def picture(size: int) -> Tensor:
     return torch.stack([torch.sin(9 * y + 4 * x), torch.cos(7 * x - 3 * y), torch.sin(20 * x * y)])[None]
 
 
-@torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3, help="rounds after one for warming up (default 3)")
-    parser.add_argument("--threads", type=int, default=None, help="threads of PyTorch (default: its own choice)")
-    parser.add_argument("--size", type=int, default=512, help="side of the face (default 512, the published size)")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-
-    net = GFPGAN(out_size=options.size).eval()
-    state, x = random_state(net), picture(options.size)
+def gfpgan_variants(size: int) -> Variants:
+    net = GFPGAN(out_size=size).eval()
+    state, x = random_state(net), picture(size)
     net.load_state_dict(state)
     quiet: dict[str, bool] = {"return_rgb": False, "randomize_noise": False}
-    literal, exact, half = Published(state, options.size), prepare(net), prepare(net, torch.bfloat16)
-    variants: dict[str, Callable[[], Tensor]] = {
+    literal, exact, half = Published(state, size), prepare(net), prepare(net, torch.bfloat16)
+    return {
         "published arithmetic, fp32": lambda: literal(x),
         "GFPGAN, fp32": lambda: net(x, **quiet)[0],
         "prepared, fp32": lambda: exact(x, **quiet)[0],
         "prepared, bf16": lambda: half(x, **quiet)[0],
     }
-    print(f"GFPGAN clean, {options.size} px, one face, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}")
+
+
+def codeformer_variants(size: int, w: float, only: str = "") -> Variants:
+    """only: the name of one; the weights of the others are let go."""
+    net = CodeFormer(img_size=size).eval()
+    state, x = random_codeformer(net), picture(size)
+    net.load_state_dict(state)
+    literal = PublishedCodeFormer(state, net)
+    made: dict[str, Callable[[], Callable[[], Tensor]]] = {
+        "published arithmetic, fp32": lambda: partial(literal, x, w, adain=True),
+        "CodeFormer, fp32": lambda: partial(net, x, w),
+        "prepared, fp32": lambda: partial(prepare_codeformer(net), x, w),
+        "prepared, bf16": lambda: partial(prepare_codeformer(net, torch.bfloat16), x, w),
+    }
+    if not only:
+        tell_codes(literal, net, x, w)
+    return {name: make() for name, make in made.items() if only in ("", name)}
+
+
+def tell_codes(literal: PublishedCodeFormer, net: CodeFormer, x: Tensor, w: float) -> None:
+    """Prints how far the codes are from being others: they have to be the same."""
+    literal(x, 0.0)
+    best = literal.logits.topk(2, dim=2).values
+    margin = (best[..., 0] - best[..., 1]).min()
+    ours = prepare_codeformer(net, torch.bfloat16).predict(x).logits
+    other, off = (ours.argmax(dim=2) != literal.logits.argmax(dim=2)).sum(), (ours - literal.logits).abs().max()
+    print(f"{other} of {best.shape[1]} codes differ; the closest decision is by {margin:.1e}, scores are off by {off:.1e} at most")
+
+
+def peaks(size: int, w: float) -> None:
+    """Prints the resident memory of each variant before and at the peak of a second face. Linux only."""
+    print(f"{'':28}{'MiB with weights':>18}{'at the peak':>14}")
+    for name in ("published arithmetic, fp32", "CodeFormer, fp32", "prepared, fp32", "prepared, bf16"):
+        asked = [sys.executable, __file__, "codeformer", "--only", name, "--size", str(size), "--w", str(w), "--threads", "1"]
+        before, peak = subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-2:]
+        print(f"{name:28}{int(before) / 1024:18.0f}{int(peak) / 1024:14.0f}", flush=True)
+
+
+def one_peak(size: int, w: float, name: str) -> None:
+    (run,) = codeformer_variants(size, w, name).values()
+    gc.collect()
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    run()
+    print(before, resident("VmHWM"))
+
+
+def resident(kind: str) -> int:
+    """KiB."""
+    return int(Path("/proc/self/status").read_text().split(f"{kind}:")[1].split()[0])
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", nargs="?", choices=["gfpgan", "codeformer"], default="gfpgan")
+    parser.add_argument("--runs", type=int, default=3, help="rounds after one for warming up (default 3)")
+    parser.add_argument("--threads", type=int, default=None, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--size", type=int, default=512, help="side of the face (default 512, the published size)")
+    parser.add_argument("--w", type=float, default=0.5, help="of CodeFormer (default 0.5, as published)")
+    parser.add_argument("--memory", action="store_true", help="of CodeFormer, instead of speed")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.only:
+        return one_peak(options.size, options.w, options.only)
+    if options.memory:
+        return peaks(options.size, options.w)
+
+    told = f"{options.size} px, one face, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}"
+    if options.network == "gfpgan":
+        print(f"GFPGAN clean, {told}")
+        compare(gfpgan_variants(options.size), options.runs)
+    else:
+        print(f"CodeFormer, w = {options.w:g}, {told}")
+        compare(codeformer_variants(options.size, options.w), options.runs)
+
+
+def compare(variants: Variants, runs: int) -> None:
+    """Prints time and difference from the first variant."""
     wall: dict[str, list[float]] = {name: [] for name in variants}
     busy: dict[str, list[float]] = {name: [] for name in variants}
     outputs: dict[str, Tensor] = {}
-    for turn in range(options.runs + 1):
+    for turn in range(runs + 1):
         for name, run in variants.items():
             began, worked = time.perf_counter(), time.process_time()
             outputs[name] = run()

@@ -6,6 +6,7 @@ Loads the published codeformer.pth, codeformer_colorization.pth and codeformer_i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 
 from facewright.nets.blocks.autoencoder import SwishResBlock
 from facewright.nets.blocks.codebook import NearestCode
-from facewright.nets.vqgan import VQGAN
+from facewright.nets.blocks.frozen import joined_branches
+from facewright.nets.blocks.frozen_autoencoder import FrozenSwishBlock
+from facewright.nets.vqgan import VQGAN, FrozenEncoder, FrozenGenerator
 
 Task = Literal["restoration", "colorization", "inpainting"]
 PUBLISHED_USE: dict[Task, tuple[float, bool]] = {"restoration": (0.5, True), "colorization": (0.0, True), "inpainting": (1.0, False)}
@@ -83,17 +86,17 @@ class CodeFormer(VQGAN):
         """
         return self.decode(self.predict(x), w, adain=adain)
 
-    def predict(self, x: Tensor) -> Prediction:
-        """The first half of `forward`, which the published program calls code_only."""
+    def predict(self, x: Tensor, *, maps: bool = True) -> Prediction:
+        """The first half of `forward`, which the published program calls code_only. maps: keep the encoder's; only w = 0 needs none."""
         self.check_size(x)
-        features, maps = self.encoder.with_maps(F.pixel_unshuffle(x, self.fold), self.connect_list)
+        features, kept = self.encoder.with_maps(F.pixel_unshuffle(x, self.fold), self.connect_list if maps else ())
         # small, and a code more or less likely by a rounding is another code: not in half precision, unless all of the network is
         with torch.autocast(x.device.type, enabled=False):
             features = features.to(self.position_emb.dtype)
             tokens = self.feat_emb(features.flatten(2).transpose(1, 2))
             for layer in self.ft_layers:
                 tokens = layer(tokens, self.position_emb)
-            return Prediction(self.idx_pred_layer(tokens), features, maps)
+            return Prediction(self.idx_pred_layer(tokens), features, kept)
 
     def decode(self, prediction: Prediction, w: float | Tensor | None = None, *, adain: bool | None = None) -> Tensor:
         """The second half of `forward`. Neither the codes nor the encoder's maps get a gradient; with `adain` its features do."""
@@ -107,6 +110,46 @@ class CodeFormer(VQGAN):
             return self.paint(codes)
         fusions = {side: partial(self.fuse_convs_dict[str(side)], prediction.maps[side].detach(), w=w) for side in self.connect_list}
         return self.paint(codes, fusions)
+
+
+def prepare(net: CodeFormer, dtype: torch.dtype = torch.float32) -> PreparedCodeFormer:
+    """The same network for inference on a processor, faster: same calls, no gradients, an independent copy of the weights.
+
+    dtype: of the decoder's large maps. All that the choice of the codes depends on, the maps up to `PreparedCodeFormer.EXACT_SIDE` and
+    what makes the picture of the last map stay in float32, so that the codes are those of `net` whatever the type.
+    """
+    return PreparedCodeFormer(net, dtype)
+
+
+class PreparedCodeFormer(CodeFormer):
+    """What `prepare` makes. The faces of a batch are restored one after the other, so that little memory is in use at a time."""
+
+    EXACT_SIDE = 32
+
+    def __init__(self, net: CodeFormer, dtype: torch.dtype) -> None:
+        nn.Module.__init__(self)
+        self.task, self.connect_list, self.img_size, self.fold = net.task, net.connect_list, net.img_size, net.fold
+        kinds = {side: torch.float32 if side <= self.EXACT_SIDE else dtype for side in net.encoder.taps}
+        self.encoder = FrozenEncoder(net.encoder, torch.float32)
+        self.position_emb = nn.Parameter(net.position_emb.detach().float().clone())
+        self.feat_emb, self.ft_layers, self.idx_pred_layer, self.quantize = (
+            copy.deepcopy(part).float() for part in (net.feat_emb, net.ft_layers, net.idx_pred_layer, net.quantize)
+        )
+        self.generator = FrozenGenerator(net.generator, kinds)
+        fusions = {side: cast(Fusion, net.fuse_convs_dict[str(side)]) for side in net.connect_list}
+        self.fuse_convs_dict = nn.ModuleDict({str(side): FrozenFusion(fusion, kinds[side]) for side, fusion in fusions.items()})
+        self.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, w: float | Tensor | None = None, *, adain: bool | None = None) -> Tensor:
+        """As CodeFormer.forward."""
+        self.check_size(x)
+        w = PUBLISHED_USE[self.task][0] if w is None else w
+        each = w.flatten().expand(x.shape[0]).tolist() if isinstance(w, Tensor) else [w] * x.shape[0]
+        x = x.float().contiguous(memory_format=torch.channels_last)
+        return torch.cat(
+            [self.decode(self.predict(one, maps=own > 0), own, adain=adain) for one, own in zip(x.split(1), each, strict=True)]
+        )
 
 
 class TransformerLayer(nn.Module):
@@ -143,6 +186,20 @@ class Fusion(nn.Module):
         seen = self.encode_enc(torch.cat([enc, dec], dim=1))
         change: Tensor = dec * self.scale(seen) + self.shift(seen)
         return dec + (w.reshape(-1, 1, 1, 1).to(dec) if isinstance(w, Tensor) else w) * change
+
+
+class FrozenFusion(nn.Module):
+    """`Fusion` for inference, in `dtype`, with weights of its own; scale and shift together."""
+
+    def __init__(self, fusion: Fusion, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.encode_enc = FrozenSwishBlock(fusion.encode_enc, dtype)
+        self.both = joined_branches(fusion.scale, fusion.shift, dtype)
+
+    def forward(self, enc: Tensor, dec: Tensor, w: float | Tensor) -> Tensor:
+        scale, shift = self.both(self.encode_enc(torch.cat([enc.to(dec.dtype), dec], dim=1))).chunk(2, dim=1)
+        change = torch.addcmul(shift, dec, scale)
+        return dec.addcmul(change, w.reshape(-1, 1, 1, 1).to(dec)) if isinstance(w, Tensor) else dec.add(change, alpha=w)
 
 
 def adaptive_instance_norm(content: Tensor, style: Tensor) -> Tensor:

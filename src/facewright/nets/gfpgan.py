@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from facewright.errors import InputError, UsageError
 from facewright.nets.blocks.equalized import SLOPE, EqualConv2d, EqualLinear, ScaledLeakyReLU
-from facewright.nets.blocks.frozen import FrozenConv, FrozenDown, FrozenStyleConv, FrozenToRGB, FrozenUp
+from facewright.nets.blocks.frozen import FrozenConv, FrozenDown, FrozenStyleConv, FrozenToRGB, FrozenUp, joined_branches
 from facewright.nets.blocks.modulated import Flavour, StyleConv, ToRGB, fresh_noise
 from facewright.nets.blocks.resample import FIR
 from facewright.nets.blocks.residual import CleanResBlock, ConvLayer, ResBlock, ResUpBlock
@@ -247,7 +247,7 @@ class PreparedGFPGAN(nn.Module):
             merge, fold = side >= self.MERGE_SIDE, side >= self.FOLD_SIDE
             first, second = (cast(StyleConv, decoder.style_convs[2 * j + k]) for k in (0, 1))
             self.up.append(FrozenUp(cast(CleanResBlock, block), kind(side // 2), kind(side), merge=merge))
-            self.conditions.append(_merged_conditions(net.condition_scale[j], net.condition_shift[j], kind(side)))
+            self.conditions.append(joined_branches(net.condition_scale[j], net.condition_shift[j], kind(side)))
             self.rgbs.append(FrozenConv.of(net.toRGB[j], kind(side)))
             self.convs.append(FrozenStyleConv(first, kind(side), fold=fold, merge=merge))
             self.convs.append(FrozenStyleConv(second, kind(side), fold=fold))
@@ -444,20 +444,6 @@ def _condition(in_channels: int, out_channels: int, equalised: bool, bias_init: 
     if equalised or bias_init:
         nn.init.constant_(last.bias, bias_init)  # type: ignore[arg-type]
     return nn.Sequential(*layers)
-
-
-def _merged_conditions(scale: nn.Module, shift: nn.Module, dtype: torch.dtype) -> nn.Sequential:
-    """Both branches as one: they share the input of the first convolution, and the second is one of two groups."""
-    first = [scale.get_submodule("0"), shift.get_submodule("0")]
-    second = [scale.get_submodule("2"), shift.get_submodule("2")]
-
-    def joined(convs: list[nn.Module], name: str) -> Tensor:
-        return torch.cat([conv.get_parameter(name) for conv in convs])
-
-    return nn.Sequential(
-        FrozenConv(joined(first, "weight"), joined(first, "bias"), dtype, activate=True),
-        FrozenConv(joined(second, "weight"), joined(second, "bias"), dtype, groups=2),
-    )
 
 
 def _halved(channels: Mapping[int, int] | None) -> dict[int, int] | None:

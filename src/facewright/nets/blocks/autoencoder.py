@@ -33,10 +33,15 @@ class SwishResBlock(nn.Module):
         if self._shortcut:
             self.add_module(self._shortcut, nn.Conv2d(inputs, outputs, 1))
 
+    @property
+    def shortcut(self) -> nn.Module | None:
+        """The 1 x 1 convolution, where there is one."""
+        return None if self._shortcut is None else self.get_submodule(self._shortcut)
+
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv1(self.norm1(x, swish=True))
         y = self.conv2(self.norm2(y, swish=True))
-        return y + (x if self._shortcut is None else self.get_submodule(self._shortcut)(x))
+        return y + (x if self.shortcut is None else self.shortcut(x))
 
 
 class HalvingConv(nn.Module):

@@ -22,13 +22,14 @@ SPREAD = (0.25, 0.75, 0.75, 0.25)
 
 
 class FrozenConv(nn.Module):
-    """A convolution with padding k // 2 in its own dtype; leaky ReLU in place where `activate`."""
+    """A convolution with padding k // 2 in its own dtype, with a copy of the weights; leaky ReLU in place where `activate`."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, activate: bool = False, groups: int = 1) -> None:
         super().__init__()
         self.activate, self.groups, self.padding = activate, groups, weight.shape[-1] // 2
-        self.weight = nn.Parameter(weight.detach().to(dtype).contiguous(memory_format=torch.channels_last), requires_grad=False)
-        self.bias = None if bias is None else nn.Parameter(bias.detach().to(dtype), requires_grad=False)
+        own = weight.detach().to(dtype=dtype, memory_format=torch.channels_last, copy=True)
+        self.weight = nn.Parameter(own, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach().to(dtype, copy=True), requires_grad=False)
 
     @classmethod
     def of(cls, conv: nn.Module, dtype: torch.dtype, *, activate: bool = False) -> FrozenConv:
@@ -147,6 +148,23 @@ class FrozenToRGB(nn.Module):
     def forward(self, x: Tensor, style: Tensor, skip: Tensor | None = None) -> Tensor:
         y: Tensor = self.conv(x, style).float() + self.bias
         return y if skip is None else y.add_(bilinear_up(skip))
+
+
+def joined_branches(scale: nn.Module, shift: nn.Module, dtype: torch.dtype) -> nn.Sequential:
+    """Two branches of convolution, leaky ReLU, convolution with the same input as one: first the channels of scale, then those of shift.
+
+    They share the input of the first convolution, and the second is one of two groups.
+    """
+    first = [scale.get_submodule("0"), shift.get_submodule("0")]
+    second = [scale.get_submodule("2"), shift.get_submodule("2")]
+
+    def joined(convs: list[nn.Module], name: str) -> Tensor:
+        return torch.cat([conv.get_parameter(name) for conv in convs])
+
+    return nn.Sequential(
+        FrozenConv(joined(first, "weight"), joined(first, "bias"), dtype, activate=True),
+        FrozenConv(joined(second, "weight"), joined(second, "bias"), dtype, groups=2),
+    )
 
 
 def merge_upsampling(weight: Tensor) -> Tensor:
