@@ -37,11 +37,13 @@ class Panel:
 
 
 def drawing(panels: Sequence[Panel], legend: dict[str, str]) -> str:
-    """The SVG's text. legend: name to colour, over the first panel."""
-    size = f"0 0 {len(panels) * (WIDTH + GAP)} {HEIGHT}"
+    """The SVG's text. legend: name to colour, over the first panel, or below all where it is long."""
+    below = len(legend) > 3
+    size = f"0 0 {len(panels) * (WIDTH + GAP)} {HEIGHT + (22 if below else 0)}"
     parts = [_panel(index, panel) for index, panel in enumerate(panels)]
     names = "".join(f'<tspan fill="{colour}" dx="8">{escape(name)}</tspan>' for name, colour in legend.items())
-    parts.append(f'<text x="{WIDTH}" y="14" text-anchor="end">{names}</text>')
+    place = f'x="{LEFT - 8}" y="{HEIGHT + 14}"' if below else f'x="{WIDTH}" y="14" text-anchor="end"'
+    parts.append(f"<text {place}>{names}</text>")
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img"><style>{STYLE}</style>{"".join(parts)}</svg>\n'
 
 
