@@ -17,6 +17,7 @@ colours = st.tuples(*[st.floats(0, 1, width=32)] * 3)
 
 
 @given(own=colours, wanted=colours)
+@settings(deadline=None)
 def test_brightness_stays_and_the_hue_is_the_other_s(own: tuple[float, ...], wanted: tuple[float, ...]) -> None:
     picture, other = np.array([[own]], np.float32), np.array([[wanted]], np.float32)
     got = coloured(picture, other)

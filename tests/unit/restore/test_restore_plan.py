@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facewright.errors import FacewrightError, InputError, UsageError
@@ -168,6 +168,7 @@ def test_a_photo_named_twice_is_restored_once(here: Path) -> None:
     recursive=st.booleans(),
     as_folders=st.booleans(),
 )
+@settings(deadline=None)  # it makes folders and files
 def test_no_result_has_the_place_of_another_or_of_an_original(
     tmp_path_factory: pytest.TempPathFactory, photos: list[str], output: str | None, recursive: bool, as_folders: bool
 ) -> None:
