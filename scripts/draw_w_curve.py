@@ -3,8 +3,7 @@
     facewright evaluate --suite val-faces --model gfpgan-mini --damage light medium heavy --sweep w=0:1:0.1 -o eval/
     python scripts/draw_w_curve.py eval/results.jsonl -o docs/w-curve.svg
 
-One panel a number, one line a damage; a diamond is `--fidelity auto`, at the mean of the w that its line has for the same number (its
-faces have each their own).
+One panel a number, one line a damage; a diamond beyond w = 1 is `--fidelity auto`, where each face has its own.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import json
 import math
 import re
 from collections import defaultdict
-from itertools import pairwise
 from pathlib import Path
 
 from panels import COLOURS, Line, Panel, drawing
@@ -24,6 +22,8 @@ PANELS = {
     "features[onet]": "features[onet] distance ↓",
     "sharpness[ratio]": "sharpness / truth → 1",
 }
+BESIDE = 1.1
+"""Where auto stands."""
 METHOD = re.compile(r"(?P<model>.*) \((?:w|fidelity) (?P<value>[\d.]+|auto)\)")
 
 Means = dict[tuple[str, str], dict[str, float]]
@@ -42,7 +42,7 @@ def main() -> None:
         raise SystemExit(f"{arguments.results}: no sweep of w, a curve needs two values")
     colours = dict(zip(damages, COLOURS, strict=False))
     panels = [
-        Panel(title, [line(found, damage, metric, colours[damage]) for damage in colours], ("w 0", "1"))
+        Panel(title, [line(found, damage, metric, colours[damage]) for damage in colours], ("w 0", "1, auto"))
         for metric, title in PANELS.items()
         if all(metric in each for each in found.values())
     ]
@@ -52,18 +52,8 @@ def main() -> None:
 def line(found: Means, damage: str, metric: str, colour: str) -> Line:
     points = sorted((float(value), numbers[metric]) for (name, value), numbers in found.items() if name == damage and value != "auto")
     auto = found.get((damage, "auto"))
-    mark = None if auto is None else (nearest(points, auto[metric]), auto[metric])
+    mark = None if auto is None else (BESIDE, auto[metric])
     return Line(colour, points, mark=mark)
-
-
-def nearest(points: list[tuple[float, float]], number: float) -> float:
-    """Where across the line comes nearest to the number."""
-    fine = [
-        (x0 + part / 20 * (x1 - x0), y0 + part / 20 * (y1 - y0))
-        for (x0, y0), (x1, y1) in pairwise(points)
-        for part in range(21)
-    ]
-    return min(fine, key=lambda point: abs(point[1] - number))[0]
 
 
 def means(path: Path, model: str | None) -> Means:

@@ -64,7 +64,7 @@ def _panel(index: int, panel: Panel) -> str:
     for value in (low + part * (high - low) for part in (0.05, 0.35, 0.65, 0.95)):
         y = at(first, value)[1]
         parts.append(f'<line class="g" x1="{left}" x2="{left + WIDTH - LEFT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text x="{left - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(f'<text x="{left - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{_short(value)}</text>')
     for x, words, anchor in ((first, panel.ends[0], "start"), (last, panel.ends[1], "end")):
         parts.append(f'<text x="{at(x, low)[0]}" y="{HEIGHT - 10}" text-anchor="{anchor}">{escape(words)}</text>')
     for line in panel.lines:
@@ -74,3 +74,8 @@ def _panel(index: int, panel: Panel) -> str:
             x, y = at(*line.mark)
             parts.append(f'<path fill="{line.colour}" d="M{x} {float(y) - 5:.1f}l5 5l-5 5l-5 -5z"/>')
     return "".join(parts)
+
+
+def _short(value: float) -> str:
+    """In at most five letters or so: the room beside a panel."""
+    return f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.1g}"

@@ -1,7 +1,7 @@
 """How damaged an aligned face looks, without knowing the true one: five named numbers a face, in about a millisecond, no network.
 
-All come from the luma of the face's part of the crop, at `SIDE` pixels a crop or less (a larger crop is averaged down, a smaller one is
-taken as it is). Larger is worse in each. Their scale is that of octaves (powers of two) but for `noise` and `grid`.
+All come from the luma of the face's part of the crop, at `SIDE` pixels a crop (a larger one is averaged down, a smaller one enlarged: it
+has no finer detail to show). Larger is worse in each. Their scale is that of octaves (powers of two) but for `noise` and `grid`.
 """
 
 from __future__ import annotations
@@ -62,11 +62,9 @@ def damage(crop: NDArray[Any]) -> Damage:
 
 
 def _face(crop: NDArray[Any]) -> Plane:
-    side = crop.shape[0]
-    if side > SIDE:
-        crop = np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-        side = SIDE
-    inner = crop[int(TOP * side) : int(BOTTOM * side), int(LEFT * side) : int(RIGHT * side)]
+    if crop.shape[0] != SIDE:
+        crop = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA if crop.shape[0] > SIDE else cv2.INTER_CUBIC)
+    inner = crop[int(TOP * SIDE) : int(BOTTOM * SIDE), int(LEFT * SIDE) : int(RIGHT * SIDE)]
     # in floats before the luma is made: rounding it would add noise
     levels = np.float32(255 if inner.dtype == np.uint8 else 1)
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(inner, np.float32) / levels, cv2.COLOR_RGB2GRAY))
