@@ -98,7 +98,7 @@ def test_beyond_the_limit(tmp_path: Path, suffix: str) -> None:
     path = make(tmp_path / f"clip.{suffix}", 2, sound=0)
     refused(path, "beyond the limit", pixel_limit=96 * 64 - 1)
     with pytest.raises(InputError, match="beyond the limit"):  # FFmpeg itself must decode nothing then
-        ClipReader(make(tmp_path / f"large.{suffix}", 1, size=(1600, 1000), sound=0), pixel_limit=10_000)
+        ClipReader(make(tmp_path / f"large.{suffix}", 1, size=(1040, 1000), sound=0), pixel_limit=10_000)
     for limit in (96 * 64, None):
         with ClipReader(path, pixel_limit=limit) as reader:
             assert len(list(reader)) == 2
