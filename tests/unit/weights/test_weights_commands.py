@@ -242,7 +242,7 @@ def kinds(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_every_kind_is_fetched_verified_and_told_of(kinds: dict[str, catalog.Entry]) -> None:
     said = run("models", "get", "realesrgan-animevideov3", "parsenet", "vgg19")
-    assert said.count("is here") == 3 and "licence: CC BY-NC-SA 4.0, non-commercial use only. Non-commercial" in said
+    assert said.count("is here") == 3 and "licence: CC BY-NC-SA 4.0, non-commercial use only. From PSFRGAN" in said
     verdicts = {each["name"]: each for each in json.loads(run("models", "verify", "--json"))}
     assert {"realesrgan-animevideov3", "parsenet", "vgg19"} <= verdicts.keys()
     assert all(each["ok"] and each["said"] in ("sha256 as published; it loads", "bundled; it loads") for each in verdicts.values())
