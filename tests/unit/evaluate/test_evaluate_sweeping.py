@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewright.evaluate.calibration import KNOTS, METRICS, Curves, compared, crossed, fit, indices, losses, weigh
+from facewright.evaluate import Evaluation
+from facewright.evaluate.calibration import KNOTS, METRICS, Curves, choices, compared, crossed, curves, fit, indices, losses, weigh
 from facewright.evaluate.catalogue import METRICS as CATALOGUE
 from facewright.evaluate.sweeping import Course, markdown, spearman
 from facewright.metrics import Damage
@@ -38,6 +41,7 @@ def test_what_does_not_move_has_no_rank() -> None:
     assert course(0.1, 0.1, 0.1).words == "stays" and np.isnan(course(0.1, 0.1, 0.1).rank)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=9, unique=True))
 def test_ranks_do_not_know_the_scale(values: list[float]) -> None:
     places = list(range(len(values)))
@@ -130,3 +134,17 @@ def test_losses_weigh_the_four_alike() -> None:
     assert losses(scaled) == pytest.approx(losses(scores))
     exact = {name: np.ones((2, 3)) if name.startswith("sharp") else np.zeros((2, 3)) for name in METRICS}
     assert not losses(exact).any()
+
+
+def test_an_evaluation_gives_curves(faces_folder: Path, tiny: str) -> None:
+    asked = choices(tiny, data=faces_folder, size=64, limit=4, damage=("none", "heavy"), sweep="w=0:1:0.5")
+    done = Evaluation(asked).run()
+    found = curves(done)
+    assert found.kind == "blend" and found.losses.shape == (8, 3) and found.auto.shape == (8,) and len(found.parts) == 8
+    assert found.conditions == ["none"] * 4 + ["heavy"] * 4 and found.people[:4] == found.people[4:]
+    # a picture that is left alone is as far from the truth as it was; a clean one is the truth
+    assert not found.distance[:4].any() and (found.distance[4:] > 0.05).all()
+    assert not found.losses[:4, 2].any() and (found.losses[:4, 0] > 0).all()
+    # nobody calibrated this network: auto is 0
+    np.testing.assert_allclose(found.auto, found.losses[:, 0])
+    assert "| none | identity[dlib]* ↓ |" in done.swept and done.swept.count("\n| heavy |") == 3
