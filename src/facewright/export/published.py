@@ -17,6 +17,9 @@ LAYOUTS: dict[str, str | None] = {
     "stylegan2": "params_ema",
     "stylegan2.discriminator": "params",
     "gfpgan.component_discriminator": "params",
+    "codeformer": "params_ema",
+    "vqgan": "params_ema",
+    "vqgan.discriminator": "params",
     "restoreformer": "params",
     "realesrgan": "params_ema",
     "realesrgan.compact": "params",
@@ -24,10 +27,11 @@ LAYOUTS: dict[str, str | None] = {
     "retinaface": None,
     "parsenet": None,
     "bisenet": None,
+    "yolov5face": None,
 }
 # Networks that are cut out of a published file under names of their own.
 PARTS_OF_A_FILE = ("vgg19", "vgg16")
-# What only our GFPGAN has, and the value that leaves it out.
+# What only our GFPGAN and CodeFormer have, and the value that leaves it out.
 OURS = {"fold": 1, "input_skip": False}
 
 

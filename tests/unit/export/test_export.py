@@ -25,12 +25,14 @@ from facewright.errors import FacewrightError, ModelError, OutputError, UsageErr
 from facewright.export import Exported, export_model, exporter, onnx, probe
 from facewright.nets.arcface import ResNetArcFace
 from facewright.nets.bisenet import BiSeNet
+from facewright.nets.codeformer import CodeFormer
 from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator
 from facewright.nets.parsenet import ParseNet
 from facewright.nets.realesrgan import RRDBNet, SRVGGNetCompact
 from facewright.nets.restoreformer import RestoreFormer
 from facewright.nets.retinaface import RetinaFace
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from facewright.nets.vqgan import VQGAN, PatchDiscriminator
 from facewright.weights import load_model, read_metadata
 from parity.reading import cases, root
 
@@ -129,6 +131,12 @@ NETWORKS: dict[str, tuple[Any, str | None]] = {
         lambda: RestoreFormer(16, 8, 32, ch_mult=(1, 2), num_res_blocks=1, resolution=32, z_channels=8, head_size=4),
         "params",
     ),
+    "codeformer": (
+        lambda: CodeFormer(16, 2, 1, 12, (8, 16), img_size=32, nf=32, ch_mult=(1, 1, 2), res_blocks=1, attn_resolutions=(8,), emb_dim=8),
+        "params_ema",
+    ),
+    "vqgan": (lambda: VQGAN(32, 32, (1, 2), res_blocks=1, codebook_size=12, emb_dim=8), "params_ema"),
+    "vqgan discriminator": (lambda: PatchDiscriminator(3, 8, 2), "params"),
 }
 
 
