@@ -132,11 +132,11 @@ def most_alive(folder: Path, source: Path, restorer: Restorer) -> int:
         nonlocal peak
         peak = max(peak, len(alive))
 
-    ClipReader.frames = counted
+    setattr(ClipReader, "frames", counted)  # noqa: B010
     try:
         restore_clip(source, folder / "counted.mp4", restorer, resume=False, on_progress=look)
     finally:
-        ClipReader.frames = plain
+        setattr(ClipReader, "frames", plain)  # noqa: B010
     return peak
 
 
@@ -162,8 +162,8 @@ def flickers(folder: Path, source: Path, restorer: Restorer) -> dict[str, float]
             for moment, before, after in zip(moments, damaged, reader, strict=True):
                 affine = moment.faces[0].face.affine
                 assert affine is not None
-                crops = [align(each, finer(affine, side / 512), side) for each in (before, after.pixels)]
-                meter.add(0, moment.index, *crops, mask)
+                crop, restored = (align(each, finer(affine, side / 512), side) for each in (before, after.pixels))
+                meter.add(0, moment.index, crop, restored, mask)
         told.setdefault("input", meter.before or 0.0)
         told[name] = meter.after or 0.0
     return told

@@ -6,7 +6,6 @@ face came or went, and where one is not where its path leads, half-way until it 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,12 +57,11 @@ class _Shot:
         self.detect, self.cut = detect, cut
         self.held: list[Frame] = []
         self.found: dict[int, list[Face]] = {}
-        self.looks: deque[int] = deque(maxlen=3)
         self.given = -1
 
     def add(self, frame: Frame, wanted: bool) -> Iterator[Seen]:
         self.held.append(frame)
-        if not self.looks:
+        if not self.found:
             self._look(frame)
         elif wanted:
             self._look(frame)

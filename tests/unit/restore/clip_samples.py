@@ -59,7 +59,7 @@ class Knows(Drift):
 
 def drawn(frames: Sequence[dict[str, tuple[float, float]]], seed: int = 0) -> list[Pixels]:
     """Each frame's marks at (x, y) on soft blobs, which differ from seed to seed."""
-    ground = np.roll(scene(), 40 * seed, axis=(0, 1))[:160] if seed < 9 else np.full((160, 240, 3), 250, np.uint8)
+    ground = np.roll(scene(), 40 * seed, axis=(0, 1))[:160] if seed < 9 else (0.4 * scene()[:160]).astype(np.uint8)
     pictures = []
     for marks in frames:
         picture = ground.copy()
