@@ -111,8 +111,10 @@ def test_a_sweep_draws_its_curve(call: Run, faces: Path, tiny_model: Path, tmp_p
     )
     assert ran.code == 0, ran.errors
     rows = summary(tmp_path / "out")["tables"]["heavy"]
-    assert list(rows) == ["damaged", "tiny (w 0)", "tiny (w 0.5)", "tiny (w 1)"] and rows["tiny (w 1)"] == rows["damaged"]
-    assert 'class="curve"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert list(rows) == ["damaged", "tiny (w 0)", "tiny (w 0.5)", "tiny (w 1)", "tiny (w auto)"] and rows["tiny (w 1)"] == rows["damaged"]
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert 'class="curve"' in page and ", w auto: " in page
+    assert b"| as w rises | Spearman |" in ran.output and "| as w rises | Spearman |" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_an_evaluation_that_was_killed_goes_on(faces: Path, tmp_path: Path, run: Run) -> None:

@@ -216,8 +216,8 @@ def compared(found: Curves, seed: int) -> Compared:
         numbers = [*found.losses[rows].mean(0), single[rows].mean(), crossing[rows].mean()]
         cells = [*(f"{each:.3f}" for each in numbers), f"{w[rows].mean():.2f}", f"{found.auto[rows].mean():.3f}", f"{own[rows].mean():.3f}"]
         lines.append(f"| {condition} | {rows.sum()} | {' | '.join(cells)} |")
-    gains = (interval(each - single, found.people, seed) for each in (crossing, found.auto))
-    return Compared(*gains, fixed, "\n".join(lines) + "\n")
+    learned, shipped = (interval(each - single, found.people, seed) for each in (crossing, found.auto))
+    return Compared(learned, shipped, fixed, "\n".join(lines) + "\n")
 
 
 def shown(gain: Interval) -> str:
