@@ -8,8 +8,8 @@ Measured on validation faces under `evaluate.calibration.DAMAGE`, along `--sweep
 learned on one half of the people is worth on the other half, beside the best single w, and writes the rule of all of them. Where a w for
 each face is not better than one w for all (95 % interval over people), that one w is written.
 
-40 faces, five damages, five w and auto are 1,200 restorations: about three minutes of one core where the network takes no w (it is asked once
-a face), one network pass more for each w where it does. With --out a killed run goes on.
+40 faces, five damages, five w and auto are 1,200 restorations: about three minutes of one core where the network takes no w (it is asked
+once a face), one network pass more for each w where it does. With --out a killed run goes on.
 """
 
 from __future__ import annotations
