@@ -105,6 +105,24 @@ def test_a_stage_killed_in_the_middle_goes_on_bit_for_bit(stage: str, faces: Pat
     assert {name: one[name] for name in one if name != "export"} == {name: other[name] for name in other if name != "export"}
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_parts_of_a_batch_learn_what_the_whole_teaches(stage: str, faces: Path, run: Path, tmp_path: Path) -> None:
+    """Without the discriminator, whose normalisation sees each part alone; by gradient descent, which makes nothing of rounding."""
+    chosen = ["recipe.perceptual=none", "recipe.weights.adversarial=0", "recipe.codes_from=0", "recipe.revive_every=0", "recipe.rate=0.01"]
+    states = []
+    for parts in (1, 2):
+        few = [*SILENT, "recipe.validation_faces=1", "run.batch=4", "run.steps=2", f"run.accumulate={parts}"]
+        engine = engine_of(faces, run, stage, *chosen, *few, into=tmp_path / str(parts))
+        recipe = engine.recipe
+        start = {name: value.clone() for name, value in recipe.networks["generator"].state_dict().items()}
+        recipe.optimizers = {name: torch.optim.SGD(adam.param_groups[0]["params"], 0.01) for name, adam in recipe.optimizers.items()}
+        engine.run()
+        states.append(recipe.networks["generator"].state_dict())
+    whole, halves = states
+    assert max(float((whole[name] - halves[name]).abs().max()) for name in whole) < 2e-6
+    assert max(float((whole[name] - start[name]).abs().max()) for name in whole) > 2e-5
+
+
 @pytest.mark.parametrize(("stage", "lacks"), [("transformer", "vqgan"), ("fuse", "vqgan")])
 def test_a_stage_alone_says_what_it_lacks(stage: str, lacks: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"the stage {stage} has nothing to start from") as caught:

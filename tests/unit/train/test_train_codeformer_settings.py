@@ -11,7 +11,7 @@ import torch
 from codeformer_runs import planned
 
 from facewright.errors import UsageError
-from facewright.train.recipes.codeformer import CodeFormerSettings, begun
+from facewright.train.recipes.codeformer import STAGES, CodeFormerSettings, begun
 from facewright.train.recipes.codeformer.fuse import fusing_w, learns_codes_only
 from facewright.train.recipes.codeformer.rates import set_rates
 from facewright.train.run import defaults
@@ -105,6 +105,15 @@ def test_so_are_its_other_tasks() -> None:
     assert (holes.damage, holes.adversarial_from, holes.weights["adversarial"]) == ({"codeformer-inpainting": 1.0}, 296_001, 0.1)
     assert {fusing_w(holes, step) for step in range(0, steps, 9_999)} == {1.0}
     assert not any(learns_codes_only(holes, step) for step in range(0, steps, 99))
+
+
+def test_every_preset_can_be_read_for_every_stage() -> None:
+    for preset in ("paper", "mini", "tiny", "colorization", "inpainting"):
+        for stage in STAGES:
+            found = paper(stage, preset)[0]
+            assert found.stage == stage
+            # as the published networks, or no larger than one processor trains
+            assert (found.size, found.nf) == (512, 64) if preset not in ("mini", "tiny") else found.size <= 256
 
 
 def test_inpainting_starts_from_the_autoencoder_alone(tmp_path: Path) -> None:
