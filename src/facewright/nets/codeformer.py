@@ -115,8 +115,8 @@ class CodeFormer(VQGAN):
 def prepare(net: CodeFormer, dtype: torch.dtype = torch.float32) -> PreparedCodeFormer:
     """The same network for inference on a processor, faster: same calls, no gradients, an independent copy of the weights.
 
-    dtype: of the decoder's large maps. All that the choice of the codes depends on, the maps up to `PreparedCodeFormer.EXACT_SIDE` and
-    what makes the picture of the last map stay in float32, so that the codes are those of `net` whatever the type.
+    dtype: of the fusions' convolutions, which are nearly a third of all and whose rounding hardly shows. The rest stays in float32: a
+    code more or less likely by a rounding is another code, and in the blocks of the decoder roundings add up to several levels of 255.
     """
     return PreparedCodeFormer(net, dtype)
 
@@ -124,20 +124,16 @@ def prepare(net: CodeFormer, dtype: torch.dtype = torch.float32) -> PreparedCode
 class PreparedCodeFormer(CodeFormer):
     """What `prepare` makes. The faces of a batch are restored one after the other, so that little memory is in use at a time."""
 
-    EXACT_SIDE = 32
-
     def __init__(self, net: CodeFormer, dtype: torch.dtype) -> None:
         nn.Module.__init__(self)
         self.task, self.connect_list, self.img_size, self.fold = net.task, net.connect_list, net.img_size, net.fold
-        kinds = {side: torch.float32 if side <= self.EXACT_SIDE else dtype for side in net.encoder.taps}
-        self.encoder = FrozenEncoder(net.encoder, torch.float32)
+        self.encoder, self.generator = FrozenEncoder(net.encoder), FrozenGenerator(net.generator)
         self.position_emb = nn.Parameter(net.position_emb.detach().float().clone())
         self.feat_emb, self.ft_layers, self.idx_pred_layer, self.quantize = (
             copy.deepcopy(part).float() for part in (net.feat_emb, net.ft_layers, net.idx_pred_layer, net.quantize)
         )
-        self.generator = FrozenGenerator(net.generator, kinds)
         fusions = {side: cast(Fusion, net.fuse_convs_dict[str(side)]) for side in net.connect_list}
-        self.fuse_convs_dict = nn.ModuleDict({str(side): FrozenFusion(fusion, kinds[side]) for side, fusion in fusions.items()})
+        self.fuse_convs_dict = nn.ModuleDict({str(side): FrozenFusion(fusion, dtype) for side, fusion in fusions.items()})
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -189,7 +185,7 @@ class Fusion(nn.Module):
 
 
 class FrozenFusion(nn.Module):
-    """`Fusion` for inference, in `dtype`, with weights of its own; scale and shift together."""
+    """`Fusion` for inference, its convolutions in `dtype`, with weights of its own; scale and shift together."""
 
     def __init__(self, fusion: Fusion, dtype: torch.dtype) -> None:
         super().__init__()
@@ -197,7 +193,7 @@ class FrozenFusion(nn.Module):
         self.both = joined_branches(fusion.scale, fusion.shift, dtype)
 
     def forward(self, enc: Tensor, dec: Tensor, w: float | Tensor) -> Tensor:
-        scale, shift = self.both(self.encode_enc(torch.cat([enc.to(dec.dtype), dec], dim=1))).chunk(2, dim=1)
+        scale, shift = self.both(self.encode_enc(torch.cat([enc, dec], dim=1))).float().chunk(2, dim=1)
         change = torch.addcmul(shift, dec, scale)
         return dec.addcmul(change, w.reshape(-1, 1, 1, 1).to(dec)) if isinstance(w, Tensor) else dec.add(change, alpha=w)
 

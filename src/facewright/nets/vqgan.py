@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -197,28 +196,21 @@ class Generator(nn.Module):
 
 
 class FrozenEncoder(Encoder):
-    """An encoder for inference, in `dtype`, with weights of its own."""
+    """An encoder for inference, with weights of its own."""
 
-    def __init__(self, encoder: Encoder, dtype: torch.dtype) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         nn.Module.__init__(self)
         self.taps = dict(encoder.taps)
-        self.blocks = nn.ModuleList(frozen(block, dtype) for block in encoder.blocks)
+        self.blocks = nn.ModuleList(frozen(block) for block in encoder.blocks)
 
 
 class FrozenGenerator(Generator):
-    """A generator for inference, with weights of its own. kinds: {side of a map: the type that its layers work in}, for all sides.
+    """A generator for inference, with weights of its own."""
 
-    The last norm and convolution, which make the picture, stay in float32.
-    """
-
-    def __init__(self, generator: Generator, kinds: Mapping[int, torch.dtype]) -> None:
+    def __init__(self, generator: Generator) -> None:
         nn.Module.__init__(self)
         self.taps = dict(generator.taps)
-        made, side = [], min(kinds)
-        for block in generator.blocks[:-2]:
-            side *= 2 if isinstance(block, DoublingConv) else 1
-            made.append(frozen(block, kinds[side]))
-        self.blocks = nn.ModuleList([*made, *(frozen(block, torch.float32) for block in generator.blocks[-2:])])
+        self.blocks = nn.ModuleList(frozen(block) for block in generator.blocks)
 
 
 class PatchDiscriminator(nn.Module):

@@ -1,4 +1,4 @@
-"""The layers of `autoencoder` that only infer: channels last, activations in place, each in the precision it was given.
+"""The layers of `autoencoder` that only infer: channels last, activations in place, convolutions in the precision they were given.
 
 A convolution behind nearest-neighbour enlargement sees equal samples side by side. With their weights added up it is a transposed
 convolution of the small map: 16 products where there were 36, and the large map is never made.
@@ -14,8 +14,8 @@ from facewright.nets.blocks.autoencoder import DoublingConv, HalvingConv, SelfAt
 from facewright.nets.blocks.frozen import FrozenConv
 
 
-def frozen(block: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The same layer for inference, in `dtype`, with weights of its own."""
+def frozen(block: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The same layer for inference, with weights of its own. dtype: of convolutions; norms are float32, and so are sums."""
     if isinstance(block, SwishResBlock):
         return FrozenSwishBlock(block, dtype)
     if isinstance(block, HalvingConv):
@@ -25,42 +25,38 @@ def frozen(block: nn.Module, dtype: torch.dtype) -> nn.Module:
     if isinstance(block, SelfAttention):
         return FrozenAttention(block, dtype)
     if isinstance(block, nn.GroupNorm):
-        return FrozenNorm(block, dtype)
+        return FrozenNorm(block)
     assert isinstance(block, nn.Conv2d), f"{type(block).__name__} has no frozen form"
     return FrozenConv.of(block, dtype)
 
 
 class FrozenNorm(nn.Module):
-    """Group normalisation, with swish behind it where `swish`. Statistics and parameters stay in float32."""
+    """Group normalisation, with swish behind it where `swish`; float32."""
 
-    def __init__(self, norm: nn.GroupNorm, dtype: torch.dtype, *, swish: bool = False) -> None:
+    def __init__(self, norm: nn.GroupNorm, *, swish: bool = False) -> None:
         super().__init__()
-        self.groups, self.eps, self.dtype, self.swish = norm.num_groups, norm.eps, dtype, swish
+        self.groups, self.eps, self.swish = norm.num_groups, norm.eps, swish
         self.weight, self.bias = (nn.Parameter(each.detach().float().clone(), requires_grad=False) for each in (norm.weight, norm.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.group_norm(x.to(self.dtype), self.groups, self.weight, self.bias, self.eps)
+        y = F.group_norm(x.float(), self.groups, self.weight, self.bias, self.eps)
         return F.silu(y, inplace=True) if self.swish else y
 
 
 class FrozenSwishBlock(nn.Module):
-    """`SwishResBlock`."""
+    """`SwishResBlock`. Only the convolutions work in `dtype`: what adds up from block to block is not rounded on the way."""
 
     def __init__(self, block: SwishResBlock, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype = dtype
-        self.norm1, self.norm2 = (FrozenNorm(norm, dtype, swish=True) for norm in (block.norm1, block.norm2))
+        self.norm1, self.norm2 = FrozenNorm(block.norm1, swish=True), FrozenNorm(block.norm2, swish=True)
         self.conv1, self.conv2 = FrozenConv.of(block.conv1, dtype), FrozenConv.of(block.conv2, dtype)
-        shortcut = block.shortcut
-        self.shortcut = None if shortcut is None else FrozenConv.of(shortcut, dtype)
+        self.shortcut = None if block.shortcut is None else FrozenConv.of(block.shortcut, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.to(self.dtype)
-        y = self.conv1(self.norm1(x))
+        y: Tensor = self.conv1(self.norm1(x))
         y = self.norm2(y)
-        y = self.conv2(y)
-        added: Tensor = y.add_(x if self.shortcut is None else self.shortcut(x))
-        return added
+        y = self.conv2(y).float()
+        return y.add_(x if self.shortcut is None else self.shortcut(x))
 
 
 class FrozenHalving(nn.Module):
@@ -95,14 +91,14 @@ class FrozenAttention(nn.Module):
 
     def __init__(self, block: SelfAttention, dtype: torch.dtype) -> None:
         super().__init__()
-        self.norm = FrozenNorm(block.norm, dtype)
+        self.norm = FrozenNorm(block.norm)
         three = (block.q, block.k, block.v)
         weight, bias = (torch.cat([conv.get_parameter(name) for conv in three]) for name in ("weight", "bias"))
         self.looks, self.proj_out = FrozenConv(weight, bias, dtype), FrozenConv.of(block.proj_out, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.looks(self.norm(x)).chunk(3, dim=1)
-        seen: Tensor = self.proj_out(attention(query, key, value, heads=1))
+        seen: Tensor = self.proj_out(attention(query, key, value, heads=1)).float()
         return seen.add_(x)
 
 
