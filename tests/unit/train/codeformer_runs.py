@@ -13,7 +13,7 @@ from facewright.train.recipes.codeformer import begun, codeformer_recipe
 from facewright.train.run import Plan, defaults, train
 from facewright.train.settings import resolve
 
-EXACT = ("run.device=cpu", "run.precision=fp32", "run.batch=2")
+EXACT = ("run.device=cpu", "run.precision=fp32", "run.batch=2", "recipe.validation_faces=2")
 SILENT = ("run.validate_every=0", "run.sample_every=0", "run.checkpoint_every=0")
 
 

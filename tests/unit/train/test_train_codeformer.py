@@ -59,7 +59,7 @@ def test_one_command_trains_all_stages_and_exports_what_load_model_reads(run: Pa
     assert (model.net.img_size, model.net.task, model.net.connect_list) == (32, "restoration", (16, 32))
     assert load_model(run / "vqgan" / "discriminator.safetensors").architecture == "vqgan.discriminator"
     with Image.open(run / "fuse" / "samples" / "00000008.jpg") as sheet:
-        assert sheet.size == (6 * 32, 6 * 32)  # medium and heavy: damaged, restored, truth; the six of validation
+        assert sheet.size == (6 * 32, 2 * 32)  # medium and heavy: damaged, restored, truth; the two of validation
 
 
 def test_codes_and_painter_of_the_first_stage_stay_what_they_are(run: Path) -> None:
