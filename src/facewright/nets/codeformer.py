@@ -129,9 +129,8 @@ class PreparedCodeFormer(CodeFormer):
         self.task, self.connect_list, self.img_size, self.fold = net.task, net.connect_list, net.img_size, net.fold
         self.encoder, self.generator = FrozenEncoder(net.encoder), FrozenGenerator(net.generator)
         self.position_emb = nn.Parameter(net.position_emb.detach().float().clone())
-        self.feat_emb, self.ft_layers, self.idx_pred_layer, self.quantize = (
-            copy.deepcopy(part).float() for part in (net.feat_emb, net.ft_layers, net.idx_pred_layer, net.quantize)
-        )
+        self.feat_emb, self.ft_layers = copy.deepcopy(net.feat_emb).float(), copy.deepcopy(net.ft_layers).float()
+        self.idx_pred_layer, self.quantize = copy.deepcopy(net.idx_pred_layer).float(), copy.deepcopy(net.quantize).float()
         fusions = {side: cast(Fusion, net.fuse_convs_dict[str(side)]) for side in net.connect_list}
         self.fuse_convs_dict = nn.ModuleDict({str(side): FrozenFusion(fusion, dtype) for side, fusion in fusions.items()})
         self.eval().requires_grad_(False)
@@ -143,9 +142,10 @@ class PreparedCodeFormer(CodeFormer):
         w = PUBLISHED_USE[self.task][0] if w is None else w
         each = w.flatten().expand(x.shape[0]).tolist() if isinstance(w, Tensor) else [w] * x.shape[0]
         x = x.float().contiguous(memory_format=torch.channels_last)
-        return torch.cat(
-            [self.decode(self.predict(one, maps=own > 0), own, adain=adain) for one, own in zip(x.split(1), each, strict=True)]
-        )
+        pictures = []
+        for n, own in enumerate(each):
+            pictures.append(self.decode(self.predict(x[n : n + 1], maps=own > 0), own, adain=adain))
+        return torch.cat(pictures)
 
 
 class TransformerLayer(nn.Module):
