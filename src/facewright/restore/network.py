@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from facewright.errors import ModelError
+from facewright.nets import codeformer, gfpgan
 from facewright.nets.blocks.layout import channels_last
-from facewright.nets.codeformer import PUBLISHED_USE, CodeFormer, Task
-from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN, prepare
+from facewright.nets.codeformer import PUBLISHED_USE, CodeFormer, PreparedCodeFormer, Task
+from facewright.nets.gfpgan import GFPGAN, PreparedGFPGAN
 from facewright.nets.restoreformer import RestoreFormer
 from facewright.nets.vqfr import VQFRv1, VQFRv2
 from facewright.weights import Model
@@ -33,10 +34,7 @@ class FaceNetwork:
         net = _able(model, task)
         self.device, self.dtype = device, _dtype(precision, device)
         self.size = net.out_size if isinstance(net, GFPGAN) else net.img_size if isinstance(net, CodeFormer) else net.resolution
-        # on a processor the prepared form is half again as fast in fp32 and several times in bf16 (benchmarks/network.py)
-        preparable = isinstance(net, GFPGAN) and device.type == "cpu" and net.flavour != "original"
-        self._net: Network | PreparedGFPGAN
-        self._net = prepare(net, self.dtype) if preparable and isinstance(net, GFPGAN) else channels_last(net)
+        self._net = _prepared(net, self.dtype) if device.type == "cpu" else channels_last(net)
         # the seed's noise for one face serves every face: a face must not depend on its neighbours in the batch
         self._noise: list[Tensor] = []
         if isinstance(net, GFPGAN):
@@ -61,7 +59,7 @@ class FaceNetwork:
         fidelity: for a network that has it, 0 (its own picture) to 1 (nearest to the crop), one for all or N of them; None: the usual one.
         """
         crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
-        casts = self.dtype != torch.float32 and not isinstance(self._net, PreparedGFPGAN)
+        casts = self.dtype != torch.float32 and not isinstance(self._net, (PreparedGFPGAN, PreparedCodeFormer))
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=casts):
             if isinstance(self._net, (CodeFormer, VQFRv2)) and self.has_fidelity:
                 picture = self._net(crops, self.usual_fidelity if fidelity is None else fidelity)
@@ -83,6 +81,13 @@ def _able(model: Model, task: Task) -> Network:
         what_to_do = "see: facewright models list" if task == "restoration" else f"take {PUBLISHED[task]}"
         raise ModelError(what, f"it is {model.info['title']}", what_to_do)
     return net
+
+
+def _prepared(net: Network, dtype: torch.dtype) -> Network | PreparedGFPGAN:
+    """The form in which a processor is fastest: half again as fast in fp32, faster still in bf16 (benchmarks/network.py)."""
+    if isinstance(net, GFPGAN) and net.flavour != "original":
+        return gfpgan.prepare(net, dtype)
+    return codeformer.prepare(net, dtype) if isinstance(net, CodeFormer) else channels_last(net)
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
