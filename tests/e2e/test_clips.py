@@ -109,11 +109,13 @@ def test_photos_and_clips_on_one_command_line(folder: Path, panned: Path, portra
 
 
 def test_a_killed_run_goes_on_to_the_same_frames(folder: Path, portrait: NDArray[np.uint8], call: Run, tiny_model: Path) -> None:
-    # at 4 frames a second a segment of ten seconds is 40 frames
+    # at about 4 frames a second a segment of ten seconds is some 40 frames
     source = film(folder / "long.mp4", camera_over(portrait, 60, size=(160, 120)), times=[250 * t for t in range(60)])
     whole, target = folder / "whole.mp4", folder / "killed.mp4"
-    assert call("restore", source, "-o", whole, "--model", tiny_model).code == 0
-    process = subprocess.Popen(command("restore", source, "-o", target, "--model", tiny_model), env=ENVIRONMENT, stderr=subprocess.PIPE)
+    # without a loss: from one process to another x264 does not always code the same pictures alike
+    options = ("--model", tiny_model, "--quality", "100")
+    assert call("restore", source, "-o", whole, *options).code == 0
+    process = subprocess.Popen(command("restore", source, "-o", target, *options), env=ENVIRONMENT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 240
     while not list(part_folder(target).glob("00000.json")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
@@ -121,11 +123,12 @@ def test_a_killed_run_goes_on_to_the_same_frames(folder: Path, portrait: NDArray
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not target.exists(), "the kill came too late to prove anything"
-    assert len(frames_of(part_folder(target) / "00000.mp4")) == 40, "what is there plays"
+    safe = len(frames_of(part_folder(target) / "00000.mp4"))
+    assert 38 <= safe <= 42, "what is there plays"
 
-    again = call("restore", source, "-o", target, "--model", tiny_model, "--json")
+    again = call("restore", source, "-o", target, *options, "--json")
     assert again.code == 0, again.errors
-    assert again.told["long.mp4"]["notes"][0].startswith("goes on after the 40 frames")
+    assert again.told["long.mp4"]["notes"][0].startswith(f"goes on after the {safe} frames")
     for number, (a, b) in enumerate(zip(frames_of(whole), frames_of(target), strict=True)):
         assert_array_equal(a, b, err_msg=f"frame {number}")
     assert sound_of(whole) == sound_of(target) and not part_folder(target).exists()

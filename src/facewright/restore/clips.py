@@ -51,7 +51,7 @@ QUEUED = 3
 BUDGET = 700_000_000
 """Bytes of frames that may wait for one another; large ones wait for a missed face less long."""
 LED_IN = 2.0
-"""Seconds before the first new frame at which a run that goes on begins to look, so that it knows what an uninterrupted one would."""
+"""Seconds, at least, before the first new frame at which a run that goes on looks, so that it knows what an uninterrupted one would."""
 MEASURED = 0.4
 """Seconds between two measurements of a face's identity, where it limits nothing."""
 FLICKER_SIDE = 128
@@ -182,7 +182,8 @@ class _Run:
         self.info, self.rate = reader.info, float(reader.info.rate)
         self.steadier = Steadier() if steady else None
         self.block = restorer.settings.batch
-        led_in = max(1, round(LED_IN * self.rate))
+        drawn = MEMORY if steady else max(1, round(2 * MEASURED * self.rate))
+        led_in = max(drawn, round(LED_IN * self.rate))
         self.tally = Tally(led_in + self.block + 1)
         self.first_new = writer.finished
         if self.first_new:
@@ -192,7 +193,6 @@ class _Run:
         self.numbers = Numbers(self.tally)
         # blocks of frames share a network batch, and begin at the same frames in every run
         self.start = self._block_start(self.first_new - led_in)
-        drawn = MEMORY if steady else max(1, round(2 * MEASURED * self.rate))
         self.first_drawn = self._block_start(self.first_new - drawn)
         self.easing: Easing[_Followed] = Easing(self.rate)
         self.following = Following(self.rate)
