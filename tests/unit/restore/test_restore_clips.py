@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clip_samples import Counted, Knows, MarkFinder, Pixels, drawn, film, frames_of, times_of
 from numpy.testing import assert_array_equal
+from restored_clips import Counted, Knows, MarkFinder, Pixels, drawn, film, frames_of, times_of
 
 from facewright.errors import InputError, OutputError, UsageError
 from facewright.faces.identity import Identity
