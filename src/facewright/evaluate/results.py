@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facewright.evaluate import statistics
 from facewright.evaluate.catalogue import Metric
@@ -156,9 +157,9 @@ def _table(
 
 
 def interval_of(metric: Metric, values: Values, people: Sequence[str], seed: int) -> Interval:
-    """Over those that are to be counted."""
-    there = ~np.isnan(values)
-    named = [person for person, counted in zip(people, there, strict=True) if counted]
+    """Over those that are `counted`."""
+    there = counted(values)
+    named = [person for person, is_there in zip(people, there, strict=True) if is_there]
     return statistics.interval(values[there], named, seed, geometric=metric.geometric)
 
 
@@ -226,8 +227,14 @@ def _grouped(column: str, cases: Sequence[Case], metrics: Sequence[Metric], scor
     return rows
 
 
+def counted(values: Values) -> NDArray[np.bool_]:
+    """What was measured; where some pictures are exact and have no decibels, the others: they alone tell how far off a method is."""
+    finite = np.isfinite(values)
+    return finite if finite.any() else ~np.isnan(values)
+
+
 def _mean(metric: Metric, values: Values) -> float:
-    there = values[~np.isnan(values)]
+    there = values[counted(values)]
     if not len(there):
         return float("nan")
     return float(np.exp(np.log(there).mean())) if metric.geometric else float(there.mean())

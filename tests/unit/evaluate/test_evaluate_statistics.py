@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facewright.evaluate.catalogue import METRICS
+from facewright.evaluate.results import interval_of
 from facewright.evaluate.statistics import EXACT, FLIPS, holm, interval, sign_flip
 
 
@@ -94,3 +96,9 @@ def test_holms_correction_is_that_of_his_paper() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     corrected = holm([0.5, float("nan"), 0.2])
     assert corrected[0] == 0.5 and np.isnan(corrected[1]) and corrected[2] == pytest.approx(0.4)
+
+
+def test_exact_pictures_do_not_hide_how_far_off_the_others_are() -> None:
+    psnr, people = METRICS["psnr[rgb]"], ["a", "b", "c", "d"]
+    assert interval_of(psnr, np.array([np.inf, 30.0, 40.0, np.nan]), people, 0).mean == 35
+    assert interval_of(psnr, np.array([np.inf, np.inf, np.nan, np.inf]), people, 0).mean == np.inf
