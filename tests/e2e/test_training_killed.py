@@ -50,7 +50,7 @@ def test_a_run_killed_again_and_again_is_the_run(tmp_path: Path, undisturbed: di
     """At random moments, as the computer's own kill would. At most the steps since the last checkpoint are lost."""
     moments, kills, steps, patience = random.Random(8), 0, [0], 1.0
     while True:
-        with process(train, tmp_path, 0.01) as running:
+        with process(train, tmp_path, 0.05) as running:  # a second and more in all, so that a quick machine is killed often enough
             running.join(moments.uniform(0.05, 0.45) * patience)
             if running.exitcode is not None:
                 assert running.exitcode == 0
