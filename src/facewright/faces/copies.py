@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import cv2
@@ -9,8 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewright.faces.face import Face
-from facewright.faces.turns import Copy, Photo
+from facewright.faces.turns import Copy, Photo, in_quarter_turns
 from facewright.faces.warp import Points
+
+
+class CopyDetector(ABC):
+    """A `faces.detect.Detector` that looks at a copy of bounded size, and tries its quarter turns where nothing sure is found upright.
+
+    sure: a photo with an upright face of this score is not tried in its quarter turns. working_size: the networks see the photo at no more
+    than working_size^2 pixels. quarter_turns: whether they are tried at all.
+    """
+
+    sure: float
+
+    def __init__(self, working_size: int, quarter_turns: bool) -> None:
+        self.working_size, self.quarter_turns = working_size, quarter_turns
+
+    def detect(self, photo: Photo) -> list[Face]:
+        """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first."""
+        copy = working_copy(photo, self.working_size)
+        return in_quarter_turns(photo, copy, self._upright, self.sure) if self.quarter_turns else self._upright(photo, copy)
+
+    @abstractmethod
+    def _upright(self, photo: Photo, copy: Copy) -> list[Face]:
+        """The faces that are upright in the photo, of which `copy` is what the networks see; in the photo's coordinates, surest first."""
 
 
 def working_copy(photo: Photo, size: int) -> Copy:

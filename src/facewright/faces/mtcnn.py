@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 
 from facewright.faces.align import align
 from facewright.faces.cascade import Cascade
-from facewright.faces.copies import on_photo, without_duplicates, working_copy
+from facewright.faces.copies import CopyDetector, on_photo, without_duplicates
 from facewright.faces.face import Face
-from facewright.faces.turns import Copy, Photo, in_quarter_turns, tilt
+from facewright.faces.turns import Copy, Photo, tilt
 from facewright.faces.warp import Affine, Points, invert, transform
 from facewright.nets.mtcnn import ONet, PNet, RNet
 
 Box = NDArray[np.float64]
 
 _LOOKS = (0.8, 0.9, 1.0)  # sides of the windows of the second looks, in sides of the box
-_SURE = 0.996  # a photo with an upright face of this score is not tried in its quarter turns
 
 
-class MtcnnDetector:
+class MtcnnDetector(CopyDetector):
     """Detection by P-, R- and O-Net.
 
     working_size: the networks see the photo at no more than working_size^2 pixels. thresholds: of P-, R- and O-Net, below which they hand
@@ -33,7 +32,7 @@ class MtcnnDetector:
     answer in the cascade and of its mean answer in the second looks.
     """
 
-    name = "mtcnn"
+    name, sure = "mtcnn", 0.996
 
     def __init__(
         self,
@@ -48,16 +47,10 @@ class MtcnnDetector:
         quarter_turns: bool = True,
         score: float = 0.9,
     ) -> None:
+        super().__init__(working_size, quarter_turns)
         self.cascade = Cascade(pnet.eval(), rnet.eval(), onet.eval(), thresholds, factor, published=False)
-        self.working_size = working_size
         self.min_face = min_face
-        self.quarter_turns = quarter_turns
         self.score = score
-
-    def detect(self, photo: Photo) -> list[Face]:
-        """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first; a photo smaller than min_face has none."""
-        copy = working_copy(photo, self.working_size)
-        return in_quarter_turns(photo, copy, self._upright, _SURE) if self.quarter_turns else self._upright(photo, copy)
 
     def _upright(self, photo: Photo, copy: Copy) -> list[Face]:
         return without_duplicates([face for face in self.candidates(photo, copy) if face.score > self.score])

@@ -12,20 +12,19 @@ import torch
 from numpy.typing import NDArray
 
 from facewright.faces.boxes import Floats, suppress
-from facewright.faces.copies import on_photo, without_duplicates, working_copy
+from facewright.faces.copies import CopyDetector, on_photo, without_duplicates
 from facewright.faces.face import Face
-from facewright.faces.turns import Copy, Photo, in_quarter_turns
+from facewright.faces.turns import Copy, Photo
 from facewright.nets.retinaface import SIDES, RetinaFace, decode_boxes, decode_landmarks, prepare, priors
 
 NAMES = ("retinaface-resnet50", "retinaface-mobilenet")
 """In the catalog, the better one first."""
 
-_SURE = 0.99  # a photo with an upright face of this score is not tried in its quarter turns
 _LARGEST = max(SIDES[-1])  # side of the largest prior
 _COARSER = 4  # how much smaller the copy is in which larger faces are looked for
 
 
-class RetinafaceDetector:
+class RetinafaceDetector(CopyDetector):
     """Satisfies `faces.detect.Detector`.
 
     working_size: the network sees the photo at no more than working_size^2 pixels. score: faces below this are dropped (GFPGAN takes 0.97,
@@ -33,7 +32,7 @@ class RetinafaceDetector:
     where nothing sure is found upright. min_face: smallest face, in pixels of the copy, by the longer side of its box.
     """
 
-    name = "retinaface"
+    name, sure = "retinaface", 0.99
 
     def __init__(
         self,
@@ -45,12 +44,11 @@ class RetinafaceDetector:
         quarter_turns: bool = True,
         min_face: float = 8,
     ) -> None:
+        super().__init__(working_size, quarter_turns)
         # channels last: on a processor a tenth faster
         self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.working_size = working_size
         self.score = score
         self.overlap = overlap
-        self.quarter_turns = quarter_turns
         self.min_face = min_face
 
     @classmethod
@@ -62,11 +60,6 @@ class RetinafaceDetector:
         net = load_model(name, device=device).net
         assert isinstance(net, RetinaFace)
         return cls(net)
-
-    def detect(self, photo: Photo) -> list[Face]:
-        """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first."""
-        copy = working_copy(photo, self.working_size)
-        return in_quarter_turns(photo, copy, self._upright, _SURE) if self.quarter_turns else self._upright(photo, copy)
 
     def _upright(self, photo: Photo, copy: Copy) -> list[Face]:
         rows = look(self.net, copy, self.score)

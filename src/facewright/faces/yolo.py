@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from facewright.faces.boxes import Floats, suppress
-from facewright.faces.copies import on_photo, without_duplicates, working_copy
+from facewright.faces.copies import CopyDetector, on_photo, without_duplicates
 from facewright.faces.face import Face
-from facewright.faces.turns import Copy, Photo, in_quarter_turns
+from facewright.faces.turns import Copy, Photo
 from facewright.nets.yolov5face import STRIDES, YoloV5Face
 
 Name = Literal["yolov5n-face", "yolov5l-face"]
@@ -24,18 +24,19 @@ Name = Literal["yolov5n-face", "yolov5l-face"]
 NAMES: tuple[Name, ...] = ("yolov5n-face", "yolov5l-face")
 """In the catalog, the smaller one first."""
 
-_SURE = 0.8  # a photo with an upright face of this score is not tried in its quarter turns
 _GREY = 114  # beyond the picture
 _PADDED_TO = 64
 
 
-class YoloDetector:
+class YoloDetector(CopyDetector):
     """Satisfies `faces.detect.Detector`. name: "yolov5n-face" or "yolov5l-face".
 
     working_size: the network sees the photo at no more than working_size^2 pixels. score, overlap: as published, faces below the score are
     dropped, and the less sure of two finds of a larger intersection over union. quarter_turns: try the photo turned where nothing sure is
     found upright. min_face: smallest face, in pixels of the copy, by the longer side of its box.
     """
+
+    sure = 0.8
 
     def __init__(
         self,
@@ -48,12 +49,11 @@ class YoloDetector:
         quarter_turns: bool = True,
         min_face: float = 8,
     ) -> None:
+        super().__init__(working_size, quarter_turns)
         self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name = name
-        self.working_size = working_size
         self.score = score
         self.overlap = overlap
-        self.quarter_turns = quarter_turns
         self.min_face = min_face
 
     @classmethod
@@ -64,11 +64,6 @@ class YoloDetector:
         net = load_model(name, device=device).net
         assert isinstance(net, YoloV5Face)
         return cls(net, name)
-
-    def detect(self, photo: Photo) -> list[Face]:
-        """Faces of an H x W x 3 RGB or H x W photo, uint8 or uint16, surest first."""
-        copy = working_copy(photo, self.working_size)
-        return in_quarter_turns(photo, copy, self._upright, _SURE) if self.quarter_turns else self._upright(photo, copy)
 
     def _upright(self, photo: Photo, copy: Copy) -> list[Face]:
         rows = look(self.net, copy, self.score)
