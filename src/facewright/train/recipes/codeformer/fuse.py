@@ -94,8 +94,8 @@ class FuseRecipe(TransformerRecipe):
             with engine.autocast():
                 pictorial |= self.guidance(picture, batch.clean)
         plays = engine.step >= s.adversarial_from and s.weights["adversarial"] > 0
-        real, fake = crops(s.crop, batch.clean, picture)
         if plays:
+            real, fake = crops(s.crop, batch.clean, picture)
             losses |= generator_losses(engine, discriminator, fake, pictorial, s.weights, self.last_layer, s.largest_adaptive)
         engine.update("generator", losses | pictorial, s.weights | UNWEIGHED)
         if plays:

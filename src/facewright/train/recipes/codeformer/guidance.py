@@ -13,12 +13,12 @@ from facewright.nets.blocks.layout import channels_last
 from facewright.nets.identity import DlibEmbedding
 from facewright.nets.lpips import LPIPS
 from facewright.train.recipes.codeformer.settings import CodeFormerSettings
-from facewright.weights import load_model
+from facewright.weights.judges import load_judge
 
 Guidance = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 """(restored, truth), N x 3 x S x S in [-1, 1] both, to some of {"perceptual", "identity"}, unweighted."""
 
-NONE, STAND_IN, PUBLISHED = "none", "identity-dlib", "lpips-vgg"
+NONE, STAND_IN = "none", "identity-dlib"
 
 
 def load_guidance(settings: CodeFormerSettings, device: torch.device) -> Guidance:
@@ -27,7 +27,7 @@ def load_guidance(settings: CodeFormerSettings, device: torch.device) -> Guidanc
     if settings.perceptual == NONE or not weighed:
         return lambda restored, truth: {}
     try:
-        network = load_model(settings.perceptual, device=device).net
+        network = load_judge(settings.perceptual, device=device)
     except ModelError as error:
         ways = [error.what_to_do, f"recipe.perceptual={STAND_IN}, the embedded stand-in", f"recipe.perceptual={NONE} to train without it"]
         raise ModelError(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from facewright.errors import ModelError
 from facewright.nets.codeformer import CodeFormer, Task
 from facewright.nets.vqgan import VQGAN, PatchDiscriminator
+from facewright.train.exporting import fingerprint, save_half
 from facewright.train.recipes.codeformer.settings import CodeFormerSettings
 from facewright.weights import Model, load_model
 
@@ -65,17 +61,8 @@ def learning(net: CodeFormer) -> CodeFormer:
 
 
 def export(network: nn.Module, path: Path, steps: int, settings: CodeFormerSettings, arguments: dict[str, Any] | None = None) -> None:
-    """fp16 safetensors that `load_model` recognises. arguments: what names and shapes leave open.
-
-    Of the settings it has the fingerprint: they name folders of the machine.
-    """
-    state: dict[str, Tensor] = {}
-    for name, value in network.state_dict().items():
-        wanted = torch.float16 if value.is_floating_point() else value.dtype
-        state[name] = value.detach().to("cpu", wanted).contiguous()
-    fingerprint = sha256(json.dumps(dataclasses.asdict(settings), sort_keys=True).encode()).hexdigest()
-    told = {"facewright": settings.stage, "steps": str(steps), "settings": fingerprint}
-    save_file(state, path, metadata=told | ({"arguments": json.dumps(arguments)} if arguments else {}))
+    """arguments: what names and shapes leave open."""
+    save_half(network.state_dict(), path, settings.stage, steps, {"settings": fingerprint(settings)}, arguments or {})
 
 
 def _loaded(name: str, architecture: str, role: str) -> Model:

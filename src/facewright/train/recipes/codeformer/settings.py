@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from facewright.degrade import Degradation, FirstOrder, preset
 from facewright.errors import UsageError
+from facewright.train.checks import check_betas, check_choice, check_damage, check_shares, check_weights
+from facewright.train.pairs import AUGMENTATIONS
 
 STAGES = ("vqgan", "transformer", "fuse")
 TASKS = ("restoration", "colorization", "inpainting")
 LOSSES = ("pixel", "grid", "perceptual", "identity", "codebook", "adversarial", "feature", "cross_entropy")
-AUGMENTATIONS = ("wide", "mirror", "none")
 QUANTIZERS = ("nearest", "gumbel")
 
 
@@ -111,32 +111,22 @@ class CodeFormerSettings:
 
     def __post_init__(self) -> None:
         for name, choices in (("stage", STAGES), ("task", TASKS), ("augmentation", AUGMENTATIONS), ("quantizer", QUANTIZERS)):
-            if getattr(self, name) not in choices:
-                raise UsageError(f"recipe.{name} cannot be {getattr(self, name)!r}", what_to_do=f"use one of: {', '.join(choices)}")
-        for name in self.weights:
-            if name not in LOSSES:
-                near = get_close_matches(name, LOSSES, 1) or LOSSES
-                raise UsageError(f"there is no loss {name!r} to weigh", what_to_do=f"use: {', '.join(near)}")
-        if missing := [name for name in LOSSES if name not in self.weights]:
-            raise UsageError(f"the loss {missing[0]} has no weight", what_to_do=f"give recipe.weights.{missing[0]}, 0 to leave it out")
-        damages = sorted({*self.damage, *self.damage_large} - {"none"})
-        for name in damages:
-            preset(name)
+            check_choice(name, getattr(self, name), choices)
+        check_weights(self.weights, LOSSES)
+        check_damage(self.damage | self.damage_large)
         if self.cached or self.codes:
-            self._check_codes_stay(damages)
+            self._check_codes_stay(sorted({*self.damage, *self.damage_large} - {"none"}))
         reduction = self.fold << (len(self.ch_mult) - 1)
         if self.size % reduction:
             raise UsageError(f"recipe.size cannot be {self.size}", f"the network makes one code of {reduction} pixels")
         if not 0 <= self.crop <= self.size:
             raise UsageError(f"recipe.crop cannot be {self.crop}", f"a crop is cut from pictures of {self.size} pixels; 0: none")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UsageError(f"recipe.betas cannot be {list(self.betas)}", "they are two numbers from 0 to less than 1")
+        check_betas(self.betas)
         if len(self.w) != 2 or not all(0 < w <= 2 for w in self.w):
             raise UsageError(f"recipe.w cannot be {list(self.w)}", "it is two numbers over 0; at 0 nothing of the damaged face is fused in")
         if not 0 <= self.ema_decay < 1:
             raise UsageError(f"recipe.ema_decay cannot be {self.ema_decay:g}", "it is from 0 to less than 1")
-        if sum(self.shares.values()) >= 1 or min(self.shares.values(), default=0) < 0:
-            raise UsageError("recipe.shares leaves nothing for the other sources", "shares are parts of 1, and their sum is less than 1")
+        check_shares(self.shares)
 
     def _check_codes_stay(self, damages: list[str]) -> None:
         """Raises UsageError where a face's codes are not the same each time, so that they cannot be looked up beforehand."""

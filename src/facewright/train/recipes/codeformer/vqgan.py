@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facewright.data import Batch, PairStream
+from facewright.data import Batch
 from facewright.losses import grid_l1, l1, perplexity
 from facewright.nets.blocks.codebook import GumbelCode, NearestCode
 from facewright.nets.identity import DlibEmbedding
@@ -20,7 +20,7 @@ from facewright.nets.vqgan import VQGAN
 from facewright.train.crops import crops
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
-from facewright.train.pairs import AUGMENTATIONS, judged_faces, learned_faces
+from facewright.train.pairs import judged_faces, training_pairs
 from facewright.train.recipes.codeformer.codebook import CodeUse, revive, settle
 from facewright.train.recipes.codeformer.game import UNWEIGHED as GAME_UNWEIGHED
 from facewright.train.recipes.codeformer.game import generator_losses, step_discriminator
@@ -77,17 +77,7 @@ class VqganRecipe:
             self.guidance = load_guidance(s, engine.device)
         if self.stream is None:
             share = (engine.rank, engine.world)
-            faces = learned_faces(s)
-            self.stream = PairStream(
-                faces,
-                [(1.0, None)],
-                AUGMENTATIONS[s.augmentation],
-                size=s.size,
-                batch=self.batch_size,
-                seed=self.seed,
-                probabilities=faces.weights(s.shares),
-                share=share,
-            )
+            self.stream = training_pairs(s, self.batch_size, self.seed, share, damage={"none": 1.0})
             judged = judged_faces(s)
             embedding = load_model("identity-dlib", device=str(engine.device)).net
             assert isinstance(embedding, DlibEmbedding)

@@ -7,14 +7,10 @@ and the pyramid of section 3.2. Beside this file stand its settings, its network
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -35,6 +31,7 @@ from facewright.nets.identity import DlibEmbedding
 from facewright.train.crops import crops
 from facewright.train.ema import Ema
 from facewright.train.engine import Engine
+from facewright.train.exporting import fingerprint, save_half
 from facewright.train.pairs import judged_faces, training_pairs
 from facewright.train.recipes.gfpgan.guidance import Guidance, check_guidance, load_guidance
 from facewright.train.recipes.gfpgan.networks import Networks, build, parameter_groups
@@ -256,18 +253,12 @@ class GfpganRecipe:
         average = self.ema["generator"].network
         assert isinstance(average, GFPGAN)
         network = clean_of(average) if self.from_clean else average
-        state = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}
-        settings = json.dumps(asdict(self.settings), sort_keys=True)
         told = {
-            "facewright": "gfpgan",
-            "steps": str(self.engine.step),
             "size": str(self.settings.size),
             "start": Path(self.settings.start or self.settings.prior).name,
-            "settings": hashlib.sha256(settings.encode()).hexdigest(),
-            # what names and shapes leave open
-            "arguments": json.dumps({"flavour": network.flavour}),
+            "settings": fingerprint(self.settings),
         }
-        save_file(state, path, metadata=told)
+        save_half(network.state_dict(), path, "gfpgan", self.engine.step, told, {"flavour": network.flavour})
 
     @torch.no_grad()
     def _restore(self, damaged: Tensor) -> Tensor:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any, get_args
 
-from facewright.degrade import preset
 from facewright.errors import UsageError
 from facewright.nets.blocks.modulated import Flavour
 from facewright.train.channels import check_channels
+from facewright.train.checks import check_betas, check_choice, check_damage, check_shares, check_weights
+from facewright.train.pairs import AUGMENTATIONS
 
 LOSSES = ("pixel", "grid", "pyramid", "perceptual", "style", "identity", "adversarial", "component", "component_style")
 PARTS = ("left_eye", "right_eye", "mouth")
-AUGMENTATIONS = ("wide", "mirror", "none")
 
 
 @dataclass(frozen=True)
@@ -158,8 +157,7 @@ class GfpganSettings:
             check_channels("recipe.discriminator_channels", channels, crop)
         if size and crop and crop > size:
             raise UsageError(f"recipe.crop cannot be {crop}", f"a crop is cut from pictures of {size} pixels")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UsageError(f"recipe.betas cannot be {list(self.betas)}", "they are two numbers from 0 to less than 1")
+        check_betas(self.betas)
 
     def _known(self, name: str) -> Any:
         """A setting; its default where it is not said; nothing where a file is to decide it."""
@@ -167,12 +165,7 @@ class GfpganSettings:
         return getattr(self, name) or (None if file else DEFAULTS[name])
 
     def _check_losses(self) -> None:
-        for name in self.weights:
-            if name not in LOSSES:
-                near = get_close_matches(name, LOSSES, 1) or LOSSES
-                raise UsageError(f"there is no loss {name!r} to weigh", what_to_do=f"use: {', '.join(near)}")
-        if missing := [name for name in LOSSES if name not in self.weights]:
-            raise UsageError(f"the loss {missing[0]} has no weight", what_to_do=f"give recipe.weights.{missing[0]}, 0 to leave it out")
+        check_weights(self.weights, LOSSES)
         idle = {"start_discriminator": ("adversarial", self.start_discriminator)}
         idle |= {f"start_components.{part}": ("component", file) for part, file in self.start_components.items()}
         for name, (loss, file) in idle.items():
@@ -190,13 +183,9 @@ class GfpganSettings:
             )
 
     def _check_data(self) -> None:
-        for name in self.damage:
-            if name != "none":
-                preset(name)
-        if self.augmentation not in AUGMENTATIONS:
-            raise UsageError(f"recipe.augmentation cannot be {self.augmentation!r}", what_to_do=f"use one of: {', '.join(AUGMENTATIONS)}")
-        if sum(self.shares.values()) >= 1 or min(self.shares.values(), default=0) < 0:
-            raise UsageError("recipe.shares leaves nothing for the other sources", "shares are parts of 1, and their sum is less than 1")
+        check_damage(self.damage)
+        check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        check_shares(self.shares)
 
 
 DEFAULTS: dict[str, Any] = {

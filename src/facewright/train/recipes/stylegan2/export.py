@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-
-import torch
-from safetensors.torch import save_file
 
 from facewright.nets.gfpgan import clean_state
 from facewright.nets.stylegan2 import StyleGAN2Generator
+from facewright.train.exporting import save_half
 
 
 def export(generator: StyleGAN2Generator, path: Path, steps: int) -> None:
@@ -18,9 +15,7 @@ def export(generator: StyleGAN2Generator, path: Path, steps: int) -> None:
     Both compute the same; the clean one runs faster, is a decoder for GFPGAN, and shows in its names what it is. The original flavour
     does not show, so that the header says it.
     """
-    state, told = generator.state_dict(), {"facewright": "stylegan2", "steps": str(steps), "size": str(generator.out_size)}
-    if generator.flavour == "bilinear":
-        state = clean_state(state)
-    else:
-        told["arguments"] = json.dumps({"flavour": generator.flavour})
-    save_file({name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state.items()}, path, metadata=told)
+    clean = generator.flavour == "bilinear"
+    state = clean_state(generator.state_dict()) if clean else generator.state_dict()
+    arguments = {} if clean else {"flavour": generator.flavour}
+    save_half(state, path, "stylegan2", steps, {"size": str(generator.out_size)}, arguments)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from facewright.errors import UsageError
 from facewright.train.channels import check_channels
+from facewright.train.checks import check_shares
 from facewright.train.diffaugment import check_policy
 
 FLAVOURS = ("original", "bilinear")
@@ -73,5 +74,4 @@ class StyleGAN2Settings:
                 raise UsageError(f"recipe.{name} cannot be {getattr(self, name):g}", "it is between 0 and 1")
         if self.judged < 2:
             raise UsageError(f"recipe.judged cannot be {self.judged}", "pictures are compared with each other: at least 2")
-        if sum(self.shares.values()) >= 1 or min(self.shares.values(), default=0) < 0:
-            raise UsageError("recipe.shares leaves nothing for the other sources", "shares are parts of 1, and their sum is less than 1")
+        check_shares(self.shares)
