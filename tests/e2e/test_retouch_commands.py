@@ -9,38 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from driving import Run
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewright.nets.codeformer import CodeFormer
-from facewright.weights.header import header_of, written
+from small_networks import codeformer_file
 
-SIZES = {
-    "dim_embd": 16,
-    "n_head": 2,
-    "n_layers": 1,
-    "codebook_size": 16,
-    "connect_list": [16, 32],
-    "img_size": 64,
-    "nf": 32,
-    "ch_mult": [1, 1, 2],
-    "res_blocks": 1,
-    "attn_resolutions": [16],
-    "emb_dim": 8,
-}
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CodeFormer whose file does not say what it learned."""
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "own.safetensors"
-    path.write_bytes(written(CodeFormer(**SIZES).state_dict(), header_of("codeformer", SIZES, licence="test")))  # type: ignore[arg-type]
-    return path
+    return codeformer_file(tmp_path_factory.mktemp("weights") / "own.safetensors")
 
 
 def read(path: Path) -> NDArray[np.uint8]:

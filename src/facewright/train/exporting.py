@@ -10,20 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from facewright.weights.header import header_of, written
 
-def save_half(
-    state: Mapping[str, Tensor], path: Path, kind: str, steps: int, told: Mapping[str, str], arguments: Mapping[str, Any]
-) -> None:
-    """kind: what it is, a word. told: more of the header. arguments: what names and shapes leave open; {} where they say all."""
-    halves = {
-        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype).contiguous()
-        for name, value in state.items()
-    }
-    header = {"facewright": kind, "steps": str(steps), **told}
-    save_file(halves, path, metadata=header | ({"arguments": json.dumps(arguments)} if arguments else {}))
+
+def save_half(state: Mapping[str, Tensor], path: Path, architecture: str, arguments: Mapping[str, Any], **said: object) -> None:
+    """architecture, arguments, said: see `weights.header.header_of`; nobody has said yet under which licence it is."""
+    halves = {name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype) for name, value in state.items()}
+    path.write_bytes(written(halves, header_of(architecture, arguments, licence="", **said)))
 
 
 def fingerprint(settings: Any) -> str:

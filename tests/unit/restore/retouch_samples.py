@@ -10,32 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.nets.codeformer import CodeFormer
-from facewright.weights.header import header_of, written
+from small_networks import codeformer_file
 
-SIZES: dict[str, Any] = {
-    "dim_embd": 16,
-    "n_head": 2,
-    "n_layers": 1,
-    "codebook_size": 16,
-    "connect_list": [16, 32],
-    "img_size": 64,
-    "nf": 32,
-    "ch_mult": [1, 1, 2],
-    "res_blocks": 1,
-    "attn_resolutions": [16],
-    "emb_dim": 8,
-}
 SIDE = 64
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def weight_file(folder: Path, **more: Any) -> str:
     """more: what its header says beside the sizes, as task="inpainting"."""
-    torch.manual_seed(3)
-    path = folder / f"{more.get('task', 'untold')}.safetensors"
-    path.write_bytes(written(CodeFormer(**SIZES).state_dict(), header_of("codeformer", SIZES | more, licence="test")))
-    return str(path)
+    return str(codeformer_file(folder / f"{more.get('task', 'untold')}.safetensors", **more))
 
 
 class Painter:

@@ -28,20 +28,8 @@ from facewright.restore.fidelity import Rule, Table, choose, index, rule_of, tab
 from facewright.restore.report import Report
 from facewright.restore.restorer import _as_photo
 from facewright.weights.header import header_of, written
+from small_networks import CODEFORMER
 
-CODEFORMER: dict[str, Any] = {
-    "dim_embd": 16,
-    "n_head": 2,
-    "n_layers": 1,
-    "codebook_size": 16,
-    "connect_list": [16, 32],
-    "img_size": 64,
-    "nf": 32,
-    "ch_mult": [1, 1, 2],
-    "res_blocks": 1,
-    "attn_resolutions": [16],
-    "emb_dim": 8,
-}
 VQFR: dict[str, Any] = {
     "base_channels": 32,
     "channel_multipliers": [1, 1],

@@ -29,20 +29,9 @@ from facewright.nets.yolov5face import YoloV5Face
 from facewright.restore import Restorer, Settings, published, served
 from facewright.weights.catalog import lookup
 from facewright.weights.header import header_of, written
+from small_networks import CODEFORMER
 
-SIZES: dict[str, Any] = {
-    "dim_embd": 16,
-    "n_head": 2,
-    "n_layers": 1,
-    "codebook_size": 16,
-    "connect_list": [16],
-    "img_size": 32,
-    "nf": 32,
-    "ch_mult": [1, 1, 2],
-    "res_blocks": 1,
-    "attn_resolutions": [8],
-    "emb_dim": 8,
-}
+SIZES = CODEFORMER | {"connect_list": [16], "img_size": 32, "attn_resolutions": [8]}
 PLACE = (70, 60, 96)
 Photo = NDArray[Any]
 

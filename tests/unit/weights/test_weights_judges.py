@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +15,12 @@ from facewright.errors import ModelError
 from facewright.metrics import Statistics, frechet_distance, lpips
 from facewright.nets.dists import DISTS
 from facewright.nets.inception import InceptionV3
-from facewright.nets.lpips import LPIPS, TAPS, WIDTHS, Trunk
+from facewright.nets.lpips import LPIPS, TAPS
 from facewright.weights import catalog, load_model
 from facewright.weights.judges import TRUNKS, load_judge, missing, parts, read_statistics
 from facewright.weights.recogniser import recognise
+from small_networks import lpips_heads as heads
+from small_networks import lpips_trunk
 
 NETS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
 JUDGES = {"inception-fid", "dists", "lpips-alex", "lpips-vgg", "lpips-squeeze", "alexnet", "vgg16", "squeezenet"}
@@ -35,23 +35,12 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "models"
 
 
-def heads(net: str, value: float = 0.5) -> State:
-    """As richzhang/PerceptualSimilarity publishes them."""
-    return {f"lin{number}.model.1.weight": torch.full((1, width, 1, 1), value) for number, width in enumerate(WIDTHS[net])}
-
-
 def trunk(net: str) -> State:
     """A torchvision file: the trunk with a small classifier behind it."""
+    if net != "vgg":
+        return lpips_trunk(net)
     random = torch.Generator().manual_seed(0)
-    shapes: Mapping[str, Sequence[int]]
-    if net == "vgg":
-        shapes = torchvision("vgg16", 8)
-    else:
-        with torch.device("meta"):
-            names = Trunk(net).state_dict()  # type: ignore[arg-type]
-        shapes = {re.sub(r"^net\.slice\d\.", "features.", name): tuple(value.shape) for name, value in names.items()}
-        shapes = {**shapes, "classifier.1.weight": (4, 8), "classifier.1.bias": (4,)}
-    return {name: 0.05 * torch.randn(tuple(shape), generator=random) for name, shape in shapes.items()}
+    return {name: 0.05 * torch.randn(tuple(shape), generator=random) for name, shape in torchvision("vgg16", 8).items()}
 
 
 def put(folder: Path, name: str, state: State) -> Path:

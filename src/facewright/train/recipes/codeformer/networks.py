@@ -60,9 +60,11 @@ def learning(net: CodeFormer) -> CodeFormer:
     return net.train()
 
 
-def export(network: nn.Module, path: Path, steps: int, settings: CodeFormerSettings, arguments: dict[str, Any] | None = None) -> None:
+def export(
+    network: nn.Module, path: Path, architecture: str, steps: int, settings: CodeFormerSettings, arguments: dict[str, Any] | None = None
+) -> None:
     """arguments: what names and shapes leave open."""
-    save_half(network.state_dict(), path, settings.stage, steps, {"settings": fingerprint(settings)}, arguments or {})
+    save_half(network.state_dict(), path, architecture, arguments or {}, steps=steps, settings=fingerprint(settings))
 
 
 def _loaded(name: str, architecture: str, role: str) -> Model:

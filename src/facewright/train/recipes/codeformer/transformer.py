@@ -150,7 +150,7 @@ class TransformerRecipe:
     def export(self, path: Path) -> None:
         """The averaged network."""
         arguments: dict[str, Any] = {"task": self.settings.task, "n_head": self.settings.n_head}
-        export(self._averaged(), path, self.engine.step, self.settings, arguments)
+        export(self._averaged(), path, "codeformer", self.engine.step, self.settings, arguments)
 
     def _averaged(self) -> CodeFormer:
         net = self.ema["generator"].network

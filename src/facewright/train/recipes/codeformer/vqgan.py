@@ -166,11 +166,13 @@ class VqganRecipe:
         """The averaged autoencoder."""
         net = self.ema["generator"].network
         assert isinstance(net, VQGAN)
-        export(net, path, self.engine.step, self.settings, {"img_size": net.img_size, "attn_resolutions": self.settings.attn_resolutions})
+        arguments = {"img_size": net.img_size, "attn_resolutions": self.settings.attn_resolutions}
+        export(net, path, "vqgan", self.engine.step, self.settings, arguments)
 
     def export_beside(self) -> dict[str, Callable[[Path], None]]:
         """The discriminator, with which the last stage goes on."""
-        return {DISCRIMINATOR: lambda path: export(self.networks["discriminator"], path, self.engine.step, self.settings)}
+        network = self.networks["discriminator"]
+        return {DISCRIMINATOR: lambda path: export(network, path, "vqgan.discriminator", self.engine.step, self.settings)}
 
     @torch.no_grad()
     def _repaint(self, faces: Tensor) -> Tensor:

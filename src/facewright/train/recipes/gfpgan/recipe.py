@@ -253,12 +253,9 @@ class GfpganRecipe:
         average = self.ema["generator"].network
         assert isinstance(average, GFPGAN)
         network = clean_of(average) if self.from_clean else average
-        told = {
-            "size": str(self.settings.size),
-            "start": Path(self.settings.start or self.settings.prior).name,
-            "settings": fingerprint(self.settings),
-        }
-        save_half(network.state_dict(), path, "gfpgan", self.engine.step, told, {"flavour": network.flavour})
+        said = {"steps": self.engine.step, "size": self.settings.size, "settings": fingerprint(self.settings)}
+        start = Path(self.settings.start or self.settings.prior).name
+        save_half(network.state_dict(), path, "gfpgan", {"flavour": network.flavour}, start=start, **said)
 
     @torch.no_grad()
     def _restore(self, damaged: Tensor) -> Tensor:

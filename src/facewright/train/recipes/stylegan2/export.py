@@ -18,4 +18,4 @@ def export(generator: StyleGAN2Generator, path: Path, steps: int) -> None:
     clean = generator.flavour == "bilinear"
     state = clean_state(generator.state_dict()) if clean else generator.state_dict()
     arguments = {} if clean else {"flavour": generator.flavour}
-    save_half(state, path, "stylegan2", steps, {"size": str(generator.out_size)}, arguments)
+    save_half(state, path, "stylegan2", arguments, steps=steps, size=generator.out_size)
