@@ -12,7 +12,7 @@ INPUT, CHOICE, OUTPUT, MACHINE = "Which photos", "What is done", "What is writte
 Photos = Annotated[list[str], typer.Argument(help="Photos, folders, patterns, or - for standard input.", show_default=False)]
 
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.", rich_help_panel=INPUT)]
-Faces = Annotated[str, typer.Option(help="all, largest, center, or numbers as in 0,2.", rich_help_panel=INPUT)]
+Faces = Annotated[str, typer.Option(help="all, largest, center, none, or numbers as in 0,2.", rich_help_panel=INPUT)]
 MinFace = Annotated[int, typer.Option(help="Leave smaller faces alone (pixels).", rich_help_panel=INPUT)]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The photos are aligned face crops.", rich_help_panel=INPUT)]
 PixelLimit = Annotated[float, typer.Option(help="Refuse larger photos (megapixels; 0: any).", rich_help_panel=INPUT)]

@@ -69,7 +69,7 @@ class Colorizer(Retoucher):
         assert face.crop is not None
         return coloured(face.crop, picture) if self.keep_light else picture
 
-    def _judge(self, faces: list[FaceResult]) -> None:
+    def _judge(self, faces: Sequence[FaceResult]) -> None:
         for face in faces:
             assert face.crop is not None
             face.action, face.strength = "coloured", self.settings.strength

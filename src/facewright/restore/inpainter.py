@@ -126,7 +126,7 @@ class Inpainter(Retoucher):
         elif covered > MUCH:
             face.because(f"{covered:.0%} of it was a hole: most of what is there now is the model's invention")
 
-    def _outline(self, faces: list[FaceResult]) -> None:
+    def _outline(self, faces: Sequence[FaceResult]) -> None:
         """The holes are the outline."""
 
     def _taken(self, face: FaceResult, picture: Image) -> Image:
@@ -137,7 +137,7 @@ class Inpainter(Retoucher):
             picture = in_tone(picture, tone)
         return seamless(picture, face.crop, holes)
 
-    def _judge(self, faces: list[FaceResult]) -> None:
+    def _judge(self, faces: Sequence[FaceResult]) -> None:
         """Before there were holes, so nothing can be said about identity or sharpness."""
         for face in faces:
             face.action = "filled"

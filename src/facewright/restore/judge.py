@@ -60,6 +60,24 @@ def identity_words(distance: float, strength: float) -> str | None:
     return f"has drifted from the original face: identity distance {distance:.2f}; {gentler}"
 
 
+def is_warning(face: FaceResult) -> bool:
+    """Whether what was pasted may no longer be the same person."""
+    return face.action != "left alone" and face.identity is not None and face.identity >= IDENTITY_WARNING
+
+
+def likeness(face: FaceResult) -> str:
+    """The identity distance in plain words."""
+    if face.action == "left alone":
+        return "unchanged"
+    if face.identity is None:
+        return "not measured"
+    if face.identity >= SAME_PERSON:
+        return "may be someone else"
+    if face.identity >= IDENTITY_WARNING:
+        return "has drifted"
+    return "likely the same person" if face.identity >= IDENTITY_WARNING / 2 else "very likely the same person"
+
+
 def face_sharpness(image: Image) -> float:
     """`metrics.sharpness` inside the face, noise left out; image: S x S x 3 in [0, 1]."""
     side = image.shape[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
-import io
 import mmap
 import os
 import re
@@ -20,7 +19,6 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from html import escape
 from importlib.resources import files
@@ -30,7 +28,6 @@ from typing import Any, BinaryIO, cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
 
 import facewright
 from facewright.errors import OutputError
@@ -38,8 +35,8 @@ from facewright.faces.align import TEMPLATE_SIZE, align
 from facewright.faces.identity import SAME_PERSON
 from facewright.faces.warp import finer, resized
 from facewright.media import Photo, write_atomically
-from facewright.restore.compare import visible
-from facewright.restore.judge import IDENTITY_WARNING
+from facewright.restore.judge import IDENTITY_WARNING, is_warning, likeness
+from facewright.restore.previews import as_jpeg, in_srgb, reduced
 from facewright.restore.result import FaceResult, Restoration
 
 Pixels = NDArray[Any]
@@ -48,7 +45,6 @@ PREVIEW_SIDES = ((40, 1600), (200, 1100), (1000, 720))
 """(up to this many photos, longest side of their previews in pixels)."""
 LEAST_PREVIEW = 480
 CROP_SIDE = 192
-QUALITY = 85
 
 _CLASSES = {"restored": "done", "coloured": "done", "filled": "done", "blended": "part", "left alone": "left"}
 
@@ -176,24 +172,6 @@ def _prepare(path: Path) -> None:
         raise OutputError(what, f"the folder {path.parent} may not be written to", elsewhere)
 
 
-def is_warning(face: FaceResult) -> bool:
-    """Whether what was pasted may no longer be the same person."""
-    return face.action != "left alone" and face.identity is not None and face.identity >= IDENTITY_WARNING
-
-
-def identity_word(face: FaceResult) -> str:
-    """The identity distance in plain words."""
-    if face.action == "left alone":
-        return "unchanged"
-    if face.identity is None:
-        return "not measured"
-    if face.identity >= SAME_PERSON:
-        return "may be someone else"
-    if face.identity >= IDENTITY_WARNING:
-        return "has drifted"
-    return "same person" if face.identity >= IDENTITY_WARNING / 2 else "very close"
-
-
 def _photo_section(number: int, name: str, restoration: Restoration) -> str:
     photo, shown = restoration.photo, escape(name)
     warned = [face for face in restoration.faces if is_warning(face)]
@@ -217,11 +195,11 @@ def _figure(number: int, shown: str, restoration: Restoration) -> str:
     side = next((side for until, side in PREVIEW_SIDES if number <= until), LEAST_PREVIEW)
     size = f'style="--w: {photo.width}; --h: {photo.height}"'
     boxes = "".join(_box(number, face, restoration) for face in restoration.faces)
-    after = _reduced(photo, side)
+    after = reduced(photo, side)
     if photo.pixels.shape == original.pixels.shape and all(face.action == "left alone" for face in restoration.faces):
         return f'<div class="still" {size}>{_image(after, shown)}{boxes}</div>'
     return (
-        f'<div class="slider" {size}>{_image(_reduced(original, side), f"{shown} before")}{_image(after, f"{shown} after", "after")}{boxes}'
+        f'<div class="slider" {size}>{_image(reduced(original, side), f"{shown} before")}{_image(after, f"{shown} after", "after")}{boxes}'
         f'<span class="word b">before</span><span class="word a">after</span>'
         f'<input type="range" min="0" max="100" step="0.5" value="50" aria-label="Before and after of {shown}">'
         f'<div class="handle"></div></div>'
@@ -259,7 +237,7 @@ def _face_row(number: int, face: FaceResult, restoration: Restoration) -> str:
         f'<tr data-box="box{number}-{face.index}" class="{"warn" if is_warning(face) else ""}"><th scope="row">{face.index}</th>{crops}'
         f'<td class="deed {_CLASSES[face.action]}"><b>{deed}</b> <small>{face.pixels:.0f} px across{knob}</small></td>'
         f'<td class="why">{why}</td>'
-        f'<td class="number drift" data-label="Identity"><b>{identity_word(face)}</b>{identity}</td>'
+        f'<td class="number drift" data-label="Identity"><b>{likeness(face)}</b>{identity}</td>'
         f'<td class="number" data-label="Sharpness">{_sharpness(face)}</td>'
         f'<td class="number" data-label="Score">{face.face.score:.3f}</td></tr>'
     )
@@ -302,44 +280,16 @@ def _crops(face: FaceResult, restoration: Restoration) -> tuple[Pixels, Pixels]:
 
 def _cut(photo: Photo, affine: NDArray[np.float64]) -> Pixels:
     crop = align(photo.pixels, affine, CROP_SIDE)
-    return _in_srgb(np.rint(np.clip(crop, 0, 1) * 255).astype(np.uint8), photo.origin.icc if not photo.is_grey else None)
+    return in_srgb(np.rint(np.clip(crop, 0, 1) * 255).astype(np.uint8), photo.origin.icc if not photo.is_grey else None)
 
 
 def _squared(photo: Photo) -> Pixels:
-    return np.asarray(cv2.resize(_reduced(photo, 2 * CROP_SIDE), (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA))
-
-
-def _reduced(photo: Photo, side: int) -> Pixels:
-    """At most `side` pixels long, 8 bits, in sRGB or grey, over a checkerboard where it is transparent."""
-    factor = side / max(photo.width, photo.height)
-    small = photo
-    if factor < 1:
-        size = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
-        alpha = None if photo.alpha is None else cv2.resize(photo.alpha, size, interpolation=cv2.INTER_AREA)
-        small = replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA), alpha=alpha)
-    pixels = visible(small)
-    if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
-    return _in_srgb(pixels, photo.origin.icc)
-
-
-def _in_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
-    """As a browser shows it without a profile; unchanged where the profile is missing, damaged or for something else."""
-    if not icc:
-        return pixels
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        turned = ImageCms.profileToProfile(Image.fromarray(pixels), source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        return np.asarray(turned)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return pixels
+    return np.asarray(cv2.resize(reduced(photo, 2 * CROP_SIDE), (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA))
 
 
 def _image(pixels: Pixels, words: str, kind: str = "") -> str:
     """An <img> that carries its picture. words: escaped already."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(as_jpeg(pixels)).decode()
     return f'<img class="{kind}" decoding="async" loading="lazy" src="data:image/jpeg;base64,{data}" alt="{words}">'
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ from facewright.weights.device import pick_device
 
 Image = NDArray[np.float32]
 
+_NETWORK = ("model", "device", "precision", "seed", "as_published")
+"""Settings by which the face network is loaded."""
+_BESIDE = ("detector", "mask", "background", "upscale", "face_upsample")
+"""Settings by which the networks beside it are loaded, and what is said of them."""
+
 
 def restore(photo: str | Path | Photo | NDArray[Any], **choices: Any) -> Restoration:
     """Restore the faces of one photo: a path, a `Photo`, or an array (H x W x 3 RGB or H x W, uint8 or uint16).
@@ -68,8 +74,9 @@ class Job:
 
 
 class Restorer:
-    """Holds the networks; restores any number of photos with the same settings. Not for use by several threads at once.
+    """Holds the networks; restores any number of photos with the same settings.
 
+    Several threads may prepare, treat and finish at once, unless a model fills the background: that one is for one thread at a time.
     task: what the network has to have learned. `Colorizer` and `Inpainter` go the same way, and differ in `_taken`, `_judge` and `_put`.
     """
 
@@ -85,9 +92,26 @@ class Restorer:
         self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed, self.task)
         self.size = self.network.size
         self.program = published.followed(self.settings, self.model, self.network.has_fidelity)
+        self._given = detector
         self.served = serve(self.settings, self.device, detector, self.program)
         self.detector = self.served.detector
         self.identity = Identity.load(str(self.device))
+
+    def changed(self, **choices: Any) -> Restorer:
+        """One with other choices (fields of `Settings`), which shares the networks that both need. Raises what the constructor does."""
+        settings = replace(self.settings, **choices)
+        changed = {name for name in choices if getattr(settings, name) != getattr(self.settings, name)}
+        detector = self._given
+        if detector is None and not changed & {"detector", "device", "as_published"} and not self.served.notes:  # else it says again why
+            detector = self.detector
+        if changed & {*_NETWORK}:
+            return type(self)(settings, detector=detector)
+        other = copy(self)
+        other.settings = settings
+        if changed & {*_BESIDE}:
+            other.served = serve(settings, self.device, detector, self.program)
+            other.detector = other.served.detector
+        return other
 
     @property
     def rule(self) -> Rule | None:
@@ -119,11 +143,28 @@ class Restorer:
             return Job(photo, [self._aligned(photo)], started)
         if self.program is not None:
             return Job(photo, published.found(self.program, photo, self.detector, self.settings.faces, self.size), started)
-        found = self.detector.detect(photo.pixels) if faces is None else list(faces)
-        if faces is None:
-            row = float(np.median([face.size for face in found])) if found else 1.0
-            found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
-        chosen = set(select(found, self.settings.faces if faces is None else "all", photo.pixels.shape))
+        if faces is not None:
+            return Job(photo, self._cut(photo, list(faces), "all"), started)
+        found = self.detector.detect(photo.pixels)
+        row = float(np.median([face.size for face in found])) if found else 1.0
+        found.sort(key=lambda face: (round(face.centre[1] / row), face.centre[0]))  # as one reads: rows, then columns
+        return Job(photo, self._cut(photo, found, self.settings.faces), started)
+
+    def again(self, photo: Photo, earlier: Sequence[FaceResult]) -> Job:
+        """As `prepare` for a photo that a Restorer, of these or other choices, has been through: its faces are not looked for again, and of
+        crops and the network's pictures those are kept that would come out the same.
+
+        earlier: the `faces` of its `Restoration`; not for an aligned photo, nor as published.
+        """
+        started = time.monotonic()
+        results = self._cut(photo, [each.face for each in earlier], self.settings.faces, crops=[each.crop for each in earlier])
+        for result, each in zip(results, earlier, strict=True):
+            result.restored, result.made_by = each.restored, each.made_by
+        return Job(photo, results, started)
+
+    def _cut(self, photo: Photo, found: Sequence[Face], wanted: str, crops: Sequence[Image | None] | None = None) -> list[FaceResult]:
+        """Choose among the faces, and align those that are to be restored. crops: those that there are already, of whatever size."""
+        chosen = set(select(found, wanted, photo.pixels.shape))
         results = []
         for index, face in enumerate(found):
             if face.affine is None:
@@ -133,26 +174,41 @@ class Restorer:
                 result.left_alone(f"not chosen (--faces {self.settings.faces})")
             else:
                 judge.before_network(result, self.size, self.settings.min_face)
-            if result.action != "left alone":
+            known = crops[index] if crops is not None else None
+            if known is not None and len(known) == self.size:
+                result.crop = known
+            elif result.action != "left alone":
                 result.crop = align(photo.pixels, self._affine(result), self.size)
             results.append(result)
-        return Job(photo, results, started)
+        return results
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Restore the waiting faces of several photos, `settings.batch` at a time; then judge each."""
-        waiting = [face for job in jobs for face in job.waiting]
-        for start in range(0, len(waiting), self.settings.batch):
-            batch = waiting[start : start + self.settings.batch]
-            crops = torch.from_numpy(np.stack([_cropped(face) for face in batch])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
-            restored = self.network(crops, self._chosen(batch))
+        """Restore the waiting faces of several photos."""
+        self.treat([face for job in jobs for face in job.waiting])
+
+    def treat(self, faces: Sequence[FaceResult]) -> None:
+        """Restore faces, of whatever photos, `settings.batch` at a time, but those that have this network's picture; then judge each."""
+        for start in range(0, len(faces), self.settings.batch):
+            batch = faces[start : start + self.settings.batch]
+            self._choose(batch)
+            self._restore([face for face in batch if face.restored is None or face.made_by != self._maker(face)])
             if self.settings.as_published:
-                self._take_as_published(batch, restored)
                 continue
-            for face, picture in zip(batch, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-                face.restored = self._taken(face, picture)
             if not self.settings.aligned:
                 self._outline(batch)
             self._judge(batch)
+
+    def _restore(self, faces: Sequence[FaceResult]) -> None:
+        """Through the network."""
+        if not faces:
+            return
+        crops = torch.from_numpy(np.stack([_cropped(face) for face in faces])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
+        restored = self.network(crops, self._knob(faces))
+        if self.settings.as_published:
+            self._take_as_published(faces, restored)
+            return
+        for face, picture in zip(faces, ((restored + 1) / 2).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+            face.restored, face.made_by = self._taken(face, picture), self._maker(face)
 
     def finish(self, job: Job) -> Restoration:
         """Put the restored faces back into a copy of the photo."""
@@ -184,8 +240,8 @@ class Restorer:
         """What is made of the network's picture of a face; S x S x 3 in [0, 1] both."""
         return match_colour(hold_colour(picture, _cropped(face)), _cropped(face), ellipse_mask(self.size))
 
-    def _chosen(self, faces: Sequence[FaceResult]) -> float | Tensor:
-        """The faces' w, for the network; one that a face has already been given stays."""
+    def _choose(self, faces: Sequence[FaceResult]) -> None:
+        """Give each face its w; one that it has already been given stays."""
         rule = self.rule
         for face in faces:
             if face.fidelity is not None or self.task != "restoration":  # a network for another task has learned one w
@@ -194,10 +250,17 @@ class Restorer:
                 face.fidelity = self.fidelity
             else:
                 face.fidelity, _, face.damage = choose(_cropped(face), rule)
-        # an unlike w of a neighbour must not change how a face is computed: where each has its own, always as a tensor
-        return self.fidelity if rule is None else torch.tensor([face.fidelity for face in faces], device=self.device)
 
-    def _take_as_published(self, faces: list[FaceResult], restored: Tensor) -> None:
+    def _knob(self, faces: Sequence[FaceResult]) -> float | Tensor:
+        """The faces' w, for the network."""
+        # an unlike w of a neighbour must not change how a face is computed: where each has its own, always as a tensor
+        return self.fidelity if self.rule is None else torch.tensor([face.fidelity for face in faces], device=self.device)
+
+    def _maker(self, face: FaceResult) -> tuple[Any, ...]:
+        """What the network's picture of the face depends on beside its crop."""
+        return (*(getattr(self.settings, name) for name in _NETWORK), face.fidelity if self.network.has_fidelity else None)
+
+    def _take_as_published(self, faces: Sequence[FaceResult], restored: Tensor) -> None:
         """Nothing is held back or matched; the judge only tells."""
         for face, picture in zip(faces, restored, strict=True):
             face.restored = published.taken(face, picture)
@@ -220,7 +283,7 @@ class Restorer:
             face_upsample=self.settings.face_upsample,
         )
 
-    def _outline(self, faces: list[FaceResult]) -> None:
+    def _outline(self, faces: Sequence[FaceResult]) -> None:
         """Which part of each restored crop goes into the photo."""
         if self.served.parser is not None:
             pictures = torch.from_numpy(np.stack([_restored(face) for face in faces])).permute(0, 3, 1, 2).to(self.device) * 2 - 1
@@ -231,7 +294,7 @@ class Restorer:
             points = transform(self._affine(face), face.face.landmarks)
             face.mask = hull_mask(points, self.size) if self.settings.mask == "hull" else ellipse_mask(self.size)
 
-    def _judge(self, faces: list[FaceResult]) -> None:
+    def _judge(self, faces: Sequence[FaceResult]) -> None:
         """Strength, identity and the reasons, for faces fresh from the network."""
         limit = self.settings.max_identity_drift
         for face in faces:

@@ -42,6 +42,7 @@ class FaceResult:
     sharpness: tuple[float, float] | None = None
     crop: NDArray[np.float32] | None = None
     restored: NDArray[np.float32] | None = None
+    made_by: tuple[Any, ...] | None = None
     mask: NDArray[np.float32] | None = None
 
     def because(self, reason: str) -> None:

@@ -36,7 +36,7 @@ class Retoucher(Restorer):
         except ModelError as error:
             raise _with_licence(error, settings.model) from error
 
-    def _chosen(self, faces: Sequence[FaceResult]) -> float:
+    def _knob(self, faces: Sequence[FaceResult]) -> float:
         return 0.0  # the network knows its w
 
     def _affine(self, face: FaceResult) -> NDArray[np.float64]:

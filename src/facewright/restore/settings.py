@@ -21,7 +21,7 @@ UPSCALERS = ("realesrgan-x2plus", "realesrgan-x4plus")
 class Settings:
     """One run's choices; the command line and `Restorer` fill the same fields.
 
-    faces: "all", "largest", "center" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
+    faces: "all", "largest", "center", "none" or numbers as in "0,2"; min_face: shortest box side in pixels that is restored.
     fidelity: w in [0, 1], how near the restored face stays to the photo's own (0: the model's picture alone), or "auto": each face its own,
     by how damaged it looks (`restore.fidelity`). A network with a control of its own (CodeFormer, VQFR 2) takes w; for others it is what is
     left of the photo's own face. strength: opacity of the restored face on the photo, which falls where

@@ -23,6 +23,7 @@ def test_all_largest_and_center() -> None:
     assert select(FACES, "all", SHAPE) == [0, 1, 2, 3]
     assert select(FACES, "largest", SHAPE) == [1]  # face 2 is larger, but most of it lies outside of the photo
     assert select(FACES, "CENTER ", SHAPE) == [1]
+    assert select(FACES, "none", SHAPE) == []
     assert select([], "all", SHAPE) == select([], "largest", SHAPE) == []
 
 

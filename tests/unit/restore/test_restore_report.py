@@ -185,8 +185,8 @@ def linear_profile() -> bytes:
 @pytest.mark.parametrize(
     ("identity", "word", "warned"),
     [
-        (0.05, "very close", False),
-        (IDENTITY_WARNING - 0.01, "same person", False),
+        (0.05, "very likely the same person", False),
+        (IDENTITY_WARNING - 0.01, "likely the same person", False),
         (IDENTITY_WARNING, "has drifted", True),
         (SAME_PERSON, "may be someone else", True),
     ],

@@ -208,3 +208,65 @@ def test_a_path_is_read_and_a_missing_one_told(model: str, tmp_path: Path) -> No
     assert done.image.shape == (SIDE, SIDE, 3) and done.photo.origin.path == tmp_path / "a.png"
     with pytest.raises(InputError, match=r"missing\.png"):
         restore(str(tmp_path / "missing.png"), model=model, device="cpu")
+
+
+# Again, with other choices ---------------------------------------------------------------------------------------------------------------
+
+
+class Counted:
+    """A face network that counts the faces it is given."""
+
+    def __init__(self, network: Any) -> None:
+        self.network, self.faces = network, 0
+
+    def __call__(self, crops: Any, fidelity: Any = None) -> Any:
+        self.faces += len(crops)
+        return self.network(crops, fidelity)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
+def test_other_choices_redo_only_what_they_change(restorer: Callable[..., Restorer]) -> None:
+    photo = Photo(scene(), None, Origin())
+    first = restorer()
+    first.network = counted = Counted(first.network)  # type: ignore[assignment]
+    job = first.prepare(photo)
+    first.run([job])
+    earlier, once = first.finish(job), counted.faces
+    for choices in ({"strength": 0.4}, {"faces": "1"}, {"faces": "none"}, {"upscale": 2.0}, {"mask": "hull"}, {"fidelity": 0.3}):
+        other = first.changed(**choices)
+        assert other.network is first.network and other.identity is first.identity and other.detector is first.detector
+        redone = other.again(photo, earlier.faces)
+        other.run([redone])
+        assert counted.faces == once, choices
+        np.testing.assert_array_equal(other.finish(redone).image, only(restorer(**choices).restore([photo])).image)
+    assert first.settings.strength == 1 and first.finish(job).image is not None
+
+
+def test_a_face_put_back_costs_no_network(restorer: Callable[..., Restorer]) -> None:
+    photo = Photo(scene(), None, Origin())
+    first = restorer()
+    (whole,) = first.restore([photo])
+    first.network = counted = Counted(first.network)  # type: ignore[assignment]
+    without = first.changed(faces="0")
+    job = without.again(photo, whole.faces)
+    without.run([job])
+    assert [face.action == "left alone" for face in job.faces] == [index != 0 for index in range(len(PLACES))]
+    back = first.again(photo, without.finish(job).faces)
+    first.run([back])
+    np.testing.assert_array_equal(first.finish(back).image, whole.image)
+    assert counted.faces == 0
+
+
+def test_another_network_makes_new_pictures(restorer: Callable[..., Restorer]) -> None:
+    photo = Photo(scene(), None, Origin())
+    first = restorer()
+    (earlier,) = first.restore([photo])
+    noisy = first.changed(seed=1)
+    assert noisy.network is not first.network
+    job = noisy.again(photo, earlier.faces)
+    noisy.run([job])
+    expected = only(restorer(seed=1).restore([photo]))
+    np.testing.assert_array_equal(noisy.finish(job).image, expected.image)
+    assert (expected.image != earlier.image).any()
