@@ -38,7 +38,7 @@ EXTRAS = {
     "heif": ("pillow_heif",),
     "train": ("tensorboard", "webdataset"),
     "video": ("av",),
-    "app": ("gradio", "fastapi", "uvicorn"),
+    "app": ("fastapi", "fastapi_offline", "uvicorn", "python_multipart", "prometheus_client"),
     "export": ("onnx", "onnxruntime"),
     "ray": ("ray",),
 }

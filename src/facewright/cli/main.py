@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from facewright import __version__
-from facewright.cli import colorize, dataset, degrade, doctor, evaluate, export, inpaint, models, restore, train
+from facewright.cli import colorize, dataset, degrade, doctor, evaluate, export, inpaint, models, restore, serve, train
 from facewright.cli.telling import tell
 from facewright.errors import INTERRUPTED, FacewrightError, UsageError
 
@@ -34,6 +34,7 @@ app.command()(train.train)
 app.command(cls=evaluate.Listing)(evaluate.evaluate)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
+app.command()(serve.serve)
 app.command()(export.export)
 app.command()(degrade.degrade)
 app.command()(doctor.doctor)

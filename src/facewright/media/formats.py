@@ -37,6 +37,18 @@ SPOKEN = {"WEBP": "WebP"}
 WRITABLE = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif", "BMP": ".bmp", "HEIF": ".heic"}
 """Format to the suffix that it is given."""
 
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "HEIF": "image/heic",
+}
+"""Format to what HTTP calls it."""
+
 HOLDS_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "HEIF"}
 HOLDS_16_BITS = {"PNG", "TIFF"}
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536, "HEIF": 65_535}
@@ -83,6 +95,11 @@ def format_named(name: str) -> str:
             raise UsageError("cannot write GIF", "its 256 colours would spoil a photo", "write .png instead")
         raise UsageError(f"cannot write a photo as {name!r}", "the format is not known", f"use one of {', '.join(WRITABLE.values())}")
     return format
+
+
+def media_type(name: str) -> str:
+    """What HTTP calls a file of that name."""
+    return MEDIA_TYPES.get(READABLE.get(Path(name).suffix.lower(), ""), "application/octet-stream")
 
 
 def format_of(target: Path, origin: Origin) -> str:
