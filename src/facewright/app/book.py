@@ -280,7 +280,7 @@ class Book:
     def _drop(self, job: Job, item: Item) -> None:
         job.items.pop(item.number, None)
         self._kept.pop(item, None)
-        order, item.order = item.order, None
+        order, item.order, item.faces = item.order, None, None
         if order is not None:
             self.crew.cancel(order)
             item.state = "cancelled"

@@ -102,6 +102,13 @@ class Order:
         assert self.restorer is not None
         return self.restorer
 
+    def end(self, outcome: Finished | FacewrightError) -> None:
+        """Tell, for the last time."""
+        tell = self.on_done
+        # a callback that knows its order makes a ring, which would hold the faces' pictures until the next full collection
+        self.on_done = self.on_step = self.on_size = _nothing
+        tell(outcome)
+
     def shares_with(self, other: Order) -> bool:
         """Whether faces of both may go through the network and its judge together."""
         mine, theirs = self.by.settings, other.by.settings
@@ -153,7 +160,7 @@ class Crew:
             self._closed = True
             refused, self._waiting = list(self._waiting), deque()
         for order in refused:
-            order.on_done(Refused(503, f"{order.name} was not restored", STOPPING, "try again when it is back", retry=30))
+            order.end(Refused(503, f"{order.name} was not restored", STOPPING, "try again when it is back", retry=30))
 
     @property
     def closed(self) -> bool:
@@ -191,7 +198,7 @@ class Crew:
             if order not in self._waiting:
                 return
             self._waiting.remove(order)
-        order.on_done(Cancelled(f"{order.name} was cancelled"))
+        order.end(Cancelled(f"{order.name} was cancelled"))
 
     def places(self) -> dict[Order, tuple[int | None, float | None]]:
         """Of all orders that are not done: how many are before each, None once it is begun, and in how many seconds it may be done."""
@@ -369,7 +376,7 @@ class Crew:
         if isinstance(outcome, Finished):
             self.pace.photo(order.worked)
         order.job = order.restorer = order.earlier = None  # whoever holds the order does not hold the photo
-        order.on_done(outcome)
+        order.end(outcome)
 
 
 def _finished(order: Order, restoration: Restoration) -> Finished:

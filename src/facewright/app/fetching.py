@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from facewright.app.words import told
+from facewright.app.words import spoken, told
 from facewright.errors import FacewrightError, ModelError, UsageError
 from facewright.weights import catalog
 from facewright.weights.catalog import Entry
@@ -40,12 +40,12 @@ class Fetching:
         fetch = self._fetches.get(entry.name)
         return {
             "name": entry.name,
-            "title": entry.title,
+            "title": spoken(entry.title),
             "serves": entry.serves,
             "where": entry.where,
             "bytes": entry.size,
             "licence": entry.terms,
-            "note": entry.note,
+            "note": spoken(entry.note),
             "default": entry.default,
             "usable": entry.where != "missing",
             "has_fidelity": entry.architecture in WITH_FIDELITY if entry.serves == "restore" else None,

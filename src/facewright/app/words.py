@@ -12,6 +12,8 @@ _ELSEWHERE = (
     (re.compile(r"see: facewright models list"), "see the list of models"),
     (re.compile(r"facewright models get ([\w.+-]+)"), r"fetch \1 first"),
     (re.compile(r"\badd --([a-z-]+)"), r"turn on --\1"),
+    (re.compile(r" \(-w\)"), ""),
+    (re.compile(r"(?<!\S)-w\b"), "fidelity"),
 )
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
 
