@@ -19,11 +19,10 @@ from starlette.concurrency import run_in_threadpool
 from facewright import __version__
 from facewright.app import schemas
 from facewright.app.book import Book, Event, Item, Job
-from facewright.app.crew import Cancelled
-from facewright.app.options import NAMES, Options
+from facewright.app.options import Options
 from facewright.app.service import Service
 from facewright.app.uploads import Received, receive
-from facewright.app.words import Refused
+from facewright.app.words import Cancelled, Refused
 from facewright.errors import UsageError
 from facewright.media import READABLE, read
 from facewright.restore.previews import as_jpeg, reduced
@@ -66,7 +65,7 @@ def routes(service: Service) -> APIRouter:
         "/restore",
         summary="Restore one photo, and wait for it",
         responses={
-            200: {"content": {"image/*": {}, "application/json": {"schema": schemas.Restored.model_json_schema()}}},
+            200: {"model": schemas.Restored, "content": {"image/*": {}}},
             422: {"model": schemas.Refusal, "description": "It cannot be read."},
             429: {"model": schemas.Refusal, "description": "Too many photos wait; Retry-After says when to come again."},
         },
@@ -106,7 +105,7 @@ def routes(service: Service) -> APIRouter:
             if item.error is not None:
                 raise item.error
             if item.result is None or item.report is None:
-                raise Cancelled(f"{item.name} was cancelled")
+                raise _given_up(item, service.crew.closed)
             if as_json:
                 faces = item.report["faces"]
                 answer = {"photo": book.photo_told(item), "faces": faces, "link": _result_link(job, item), "job": job.id}
@@ -132,13 +131,11 @@ def routes(service: Service) -> APIRouter:
         As JSON without photos: {"options": {...}, "while_watched": true}; with the latter the job is gone soon after the last of those is
         who follow its events.
         """
+        options = service.options.changed(_options_of(request))
         received = await taken(request)
         try:
-            options = service.options.changed(received.options)
-            watched = received.fields.pop("while_watched", False) in (True, "true", "1")
-            if received.fields:
-                raise UsageError(f"there is no field {next(iter(received.fields))!r}", what_to_do="use: options, while_watched")
-            job = book.open(options, while_watched=watched)
+            options = options.changed(received.options)
+            job = book.open(options, while_watched=received.while_watched)
         except Exception:
             received.discard()
             raise
@@ -221,7 +218,7 @@ def routes(service: Service) -> APIRouter:
         item = book.item(found, number)
         received = await receive(request, service.folder, limits)
         received.discard()
-        book.again(found, item, item.options.changed(received.fields | received.options))
+        book.again(found, item, item.options.changed(received.options))
         return JSONResponse(book.photo_told(item), 202)
 
     @router.get("/jobs/{job}/photos/{number}/result", summary="The restored photo", responses={200: {"content": {"image/*": {}}}})
@@ -282,9 +279,6 @@ def routes(service: Service) -> APIRouter:
 
 
 def _options_of(request: Request) -> dict[str, Any]:
-    unknown = [name for name in request.query_params if name not in NAMES and name not in OTHER]
-    if unknown:
-        raise UsageError(f"there is no option {unknown[0]!r}", what_to_do=f"use: {', '.join(NAMES)}")
     return {name: value for name, value in request.query_params.items() if name not in OTHER}
 
 
@@ -309,7 +303,7 @@ async def _ended(request: Request, item: Item) -> None:
         for wait in waits:
             wait.cancel()
     if leaving in done and not item.ended.is_set():
-        raise Cancelled(f"{item.name} was given up", "its client went away")
+        raise Cancelled(item.name)
 
 
 async def _streamed(book: Book, job: Job) -> AsyncIterator[str]:
@@ -355,6 +349,13 @@ def _zipped(path: Path, items: list[Item]) -> None:
                 name = wanted.with_stem(f"{wanted.stem}-{count}")
             names.add(str(name).lower())
             archive.write(item.result_path, str(name))
+
+
+def _given_up(item: Item, stopping: bool) -> Refused:
+    """The client is there, but its photo was given up: the job was removed, its time was over, or the service is being stopped."""
+    if stopping:
+        return Refused(503, f"{item.name} was not restored", "the service is being stopped", "try again when it is back", retry=30)
+    return Refused(410, f"{item.name} was not restored", "its job was removed", "send it again")
 
 
 def _result_link(job: Job, item: Item) -> str:

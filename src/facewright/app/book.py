@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from facewright.app.crew import Cancelled, Crew, Finished, Order
+from facewright.app.crew import Crew, Finished, Order
 from facewright.app.folder import PrivateFolder
 from facewright.app.limits import Limits
 from facewright.app.options import Options
-from facewright.app.words import Refused, told
+from facewright.app.words import Cancelled, Refused, told
 from facewright.errors import FacewrightError
 from facewright.media.formats import media_type
 from facewright.restore import FaceResult

@@ -28,7 +28,7 @@ from facewright.app.limits import Limits
 from facewright.app.options import Options
 from facewright.app.pace import Pace
 from facewright.app.restorers import Restorers
-from facewright.app.words import Refused, spoken
+from facewright.app.words import Cancelled, Refused, spoken
 from facewright.errors import FacewrightError, InputError, OutputError
 from facewright.media import default_suffix, encode, read
 from facewright.media.formats import WRITABLE, format_named
@@ -55,10 +55,6 @@ class Finished:
     name: str
     report: dict[str, Any]
     faces: list[FaceResult]
-
-
-class Cancelled(FacewrightError):
-    """Nobody wants the photo any more."""
 
 
 def _nothing(*_: Any) -> None:
@@ -91,6 +87,7 @@ class Order:
     computed: int = field(default=0, init=False)
     failure: FacewrightError | None = field(default=None, init=False)
     worked: float = field(default=0.0, init=False)
+    settled: bool = field(default=False, init=False)
 
     @property
     def photo(self) -> Job:
@@ -185,9 +182,8 @@ class Crew:
                 raise Refused(503, f"cannot take {order.name}", STOPPING, "try again when it is back", retry=30)
             if len(self._waiting) >= self.limits.queue:
                 why = f"{len(self._waiting)} photos are waiting already"
-                raise Refused(
-                    429, f"cannot take {order.name} now", why, "try again a little later", retry=self.pace.of_photos(self.workers)
-                )
+                retry = self.pace.of_photos(self.workers) or 5
+                raise Refused(429, f"cannot take {order.name} now", why, "try again a little later", retry=retry)
             self._waiting.append(order)
             self._changed.notify()
 
@@ -198,7 +194,7 @@ class Crew:
             if order not in self._waiting:
                 return
             self._waiting.remove(order)
-        order.end(Cancelled(f"{order.name} was cancelled"))
+        order.end(Cancelled(order.name))
 
     def places(self) -> dict[Order, tuple[int | None, float | None]]:
         """Of all orders that are not done: how many are before each, None once it is begun, and in how many seconds it may be done."""
@@ -350,7 +346,7 @@ class Crew:
     def _check(self, order: Order) -> None:
         """Raises what ends an order before its time."""
         if order.cancelled:
-            raise Cancelled(f"{order.name} was cancelled")
+            raise Cancelled(order.name)
         if time.monotonic() - order.began > self.limits.seconds:
             why = f"it took longer than {self.limits.seconds:g} seconds"
             raise Refused(503, f"{order.name} was not finished", why, "make it smaller, or choose fewer faces")
@@ -360,23 +356,30 @@ class Crew:
         """What goes wrong with a photo costs that photo only."""
         try:
             yield
-        except FacewrightError as error:
-            order.failure = _named(error, order)
         except Exception as problem:
             log.debug("%s", order.name, exc_info=problem)
-            order.failure = _explained(order, problem)
+            error = problem if isinstance(problem, FacewrightError) else _explained(order, problem)
+            error.what = error.what.replace(str(order.source), order.name)
+            # it is kept with the photo's entry, and its traceback would keep the decoded photo
+            error.__cause__ = error.__context__ = None
+            order.failure = error.with_traceback(None)
 
     def _settle(self, order: Order, outcome: Finished | FacewrightError | None) -> None:
         assert outcome is not None
         with self._changed:
-            if order not in self._open:
+            if order.settled:
                 return  # two workers had the last parts of an order that failed
-            self._open.remove(order)
-            self._changed.notify_all()
+            order.settled = True
         if isinstance(outcome, Finished):
             self.pace.photo(order.worked)
         order.job = order.restorer = order.earlier = None  # whoever holds the order does not hold the photo
-        order.end(outcome)
+        try:
+            order.end(outcome)
+        except Exception:
+            log.exception("what became of %s could not be told", order.name)
+        with self._changed:
+            self._open.remove(order)
+            self._changed.notify_all()
 
 
 def _finished(order: Order, restoration: Restoration) -> Finished:
@@ -391,12 +394,6 @@ def _finished(order: Order, restoration: Restoration) -> Finished:
     report["redone"] = {"read": True, "found": order.earlier is None, "computed": order.computed}
     suffix = WRITABLE[format_named(options.format)] if options.format else default_suffix(origin)
     return Finished(data, Path(order.name).stem + SUFFIX + suffix, report, restoration.faces)
-
-
-def _named(error: FacewrightError, order: Order) -> FacewrightError:
-    """The photo under its owner's name, not its file's."""
-    error.what = error.what.replace(str(order.source), order.name)
-    return error
 
 
 def _explained(order: Order, problem: Exception) -> FacewrightError:

@@ -99,7 +99,10 @@ class Doors:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
-        return urlsplit(origin).netloc != host and origin not in self.origins
+        try:
+            return urlsplit(origin).netloc != host and origin not in self.origins
+        except ValueError:
+            return True
 
     def _is_known(self, headers: Headers) -> bool:
         scheme, _, shown = headers.get("authorization", "").partition(" ")

@@ -41,9 +41,13 @@ class PrivateFolder:
 
     def make_room(self, size: int) -> None:
         """Raises Refused where `size` bytes more would be too many."""
-        with os.scandir(self.path) as entries:
-            used = sum(_size(entry) for entry in entries)
-        if used + size > self.stored or shutil.disk_usage(self.path).free < size + RESERVE:
+        try:
+            with os.scandir(self.path) as entries:
+                used = sum(_size(entry) for entry in entries)
+            free = shutil.disk_usage(self.path).free
+        except OSError as problem:
+            raise Refused(507, "cannot keep more files", problem.strerror or str(problem), "start the service again") from problem
+        if used + size > self.stored or free < size + RESERVE:
             raise Refused(507, "cannot keep more files", "the service's disk space is used up", "try again later", retry=60)
 
     def put(self, path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from facewright.errors import UsageError
@@ -29,5 +30,5 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value <= 0:
-                raise UsageError(f"the limit of {name} cannot be {value:g}", "it lets nothing through", "give a number above 0")
+            if not 0 < value < math.inf:
+                raise UsageError(f"the limit of {name} cannot be {value:g}", "", "give a number above 0")

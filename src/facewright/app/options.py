@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from facewright.errors import UsageError
+from facewright.errors import ModelError, UsageError
 from facewright.media.formats import format_named
 from facewright.restore.settings import DEFAULT_MODEL, PLAIN_BACKGROUNDS, Settings
 from facewright.weights import catalog
@@ -24,7 +24,8 @@ class Options:
 
     model, background: names of the catalog. faces: may be given as a list of numbers. format: None for the photo's own; else as
     `media.encode` has it, like quality and metadata. salvage: of a damaged file, restore what can be read. Raises UsageError for values
-    that make no sense, ModelError for a model that nobody knows.
+    that make no sense, ModelError for a model that
+    nobody knows, or that is not here.
     """
 
     model: str = DEFAULT_MODEL
@@ -44,10 +45,9 @@ class Options:
     metadata: Literal["keep", "basic", "strip"] = "keep"
 
     def __post_init__(self) -> None:
-        if catalog.lookup(self.model).serves != "restore":
-            raise UsageError(f"{self.model} restores no faces", what_to_do="see: GET /v1/models")
-        if self.background not in PLAIN_BACKGROUNDS and catalog.lookup(self.background).serves != "background":
-            raise UsageError(f"{self.background} fills no background", what_to_do="see: GET /v1/models")
+        object.__setattr__(self, "model", _named(self.model, "restore", "restores no faces"))
+        if self.background not in PLAIN_BACKGROUNDS:
+            object.__setattr__(self, "background", _named(self.background, "background", "fills no background"))
         if self.metadata not in METADATA:
             raise UsageError(f"metadata cannot be {self.metadata!r}", what_to_do=f"use one of: {', '.join(METADATA)}")
         if self.quality is not None and not 1 <= self.quality <= 100:
@@ -81,6 +81,16 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise UsageError("the options are no JSON object", what_to_do='give an object such as {"strength": 0.7}')
     return given
+
+
+def _named(name: str, serves: str, otherwise: str) -> str:
+    """The catalog's own name: another, such as a file's, would be looked for as a path, too. Raises ModelError, UsageError."""
+    entry = catalog.lookup(name)
+    if entry.serves != serves or not entry.runs:
+        raise UsageError(f"{entry.name} {otherwise}", what_to_do="see: facewright models list")
+    if entry.where == "missing":
+        raise ModelError(f"the model {entry.name} is not on this machine", what_to_do=entry.how_to_get)
+    return entry.name
 
 
 def _value(name: str, value: Any) -> Any:

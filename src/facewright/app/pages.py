@@ -78,6 +78,12 @@ def application(
         error = Refused(fault.status_code, what, fault.detail.lower(), "see: /docs")
         return JSONResponse({"error": told(error)}, fault.status_code, fault.headers)
 
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, fault: Exception) -> Response:
+        said = " ".join(str(fault).split())[:160] or type(fault).__name__
+        error = FacewrightError(f"{request.method} {request.url.path[:80]} failed", said, "this is a fault of facewright; please report it")
+        return JSONResponse({"error": told(error)}, 500)
+
     app.add_middleware(Doors, measures=service.measures, names=names, token=token, origins=origins)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])

@@ -72,7 +72,7 @@ class Service:
         if self.crew.closed:
             raise Refused(503, "cannot take photos", "the service is being stopped", "try again when it is back", retry=30)
         if self.crew.queued >= self.limits.queue:
-            retry = self.crew.pace.of_photos(self.crew.workers)
+            retry = self.crew.pace.of_photos(self.crew.workers) or 5
             raise Refused(429, "cannot take photos now", f"{self.crew.queued} are waiting already", "try again a little later", retry=retry)
 
     def close_jobs(self) -> None:
@@ -84,5 +84,7 @@ class Service:
         """Take nothing new, and wait until what is begun is done and its results were asked for, or for `grace` seconds."""
         self.crew.close()
         end = asyncio.get_running_loop().time() + grace
-        while asyncio.get_running_loop().time() < end and (self.crew.at_work or self.book.unfetched):
+        idle = 0
+        while asyncio.get_running_loop().time() < end and idle < 2:  # twice: what a worker told last arrives in between
+            idle = 0 if self.crew.at_work or self.book.unfetched else idle + 1
             await asyncio.sleep(0.05)

@@ -37,6 +37,10 @@ class Place:
     browser: bool = True
     grace: float = 30.0
 
+    def __post_init__(self) -> None:
+        if self.token is not None and not self.token.strip():
+            raise UsageError("the token is empty", "anybody could show it", "give one that is long enough, or none")
+
     @property
     def is_open(self) -> bool:
         """Whether anybody on the network may use it."""

@@ -23,10 +23,11 @@ from facewright.app.words import Refused
 from facewright.errors import UsageError
 from facewright.media.formats import READABLE
 
-PART = "photo"
+PART, WATCHED = "photo", "while_watched"
 TOGETHER = 4
 """Photos of the largest size that one request may hold; of smaller ones more."""
 LONGEST_NAME = 150
+"""Bytes of UTF-8: systems allow 255, and a result's name is longer."""
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 
 
@@ -45,7 +46,7 @@ class Received:
 
     photos: list[Upload] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    fields: dict[str, Any] = field(default_factory=dict)
+    while_watched: bool = False
 
     def discard(self) -> None:
         for photo in self.photos:
@@ -53,8 +54,8 @@ class Received:
 
 
 async def receive(request: Request, folder: PrivateFolder, limits: Limits) -> Received:
-    """Photos and options of a request: multipart with parts named `photo` and `options` (JSON), a photo as the whole body (its name in the
-    query), or JSON ({"options": {...}, ...}, no photo).
+    """Photos and options of a request: multipart with parts named `photo` and `options` (JSON) or by the options' names, a photo as the
+    whole body (its name in the query), or JSON (options, or {"options": {...}}; no photo). Options are as they came, unchecked.
 
     Raises Refused (413 too large, 408 stalled, 507 no room, 415 nothing known), UsageError for options that are none.
     """
@@ -65,18 +66,18 @@ async def receive(request: Request, folder: PrivateFolder, limits: Limits) -> Re
         return await _from_body(request, folder, limits)
     if kind in ("application/json", ""):
         body = b"".join([chunk async for chunk in _chunks(request, 2**20, limits.silence)])
-        fields = from_json(body)
-        options = fields.pop("options", {})
-        if not isinstance(options, dict):
+        given = from_json(body)
+        watched, inner = given.pop(WATCHED, False) is True, given.pop("options", {})
+        if not isinstance(inner, dict):
             raise UsageError("the options are no JSON object", what_to_do='give an object such as {"strength": 0.7}')
-        return Received(options=options, fields=fields)
+        return Received(options=given | inner, while_watched=watched)
     raise Refused(415, f"cannot take {kind}", "", "send multipart/form-data with a part named photo, or the photo as the body")
 
 
 async def _from_form(request: Request, folder: PrivateFolder, limits: Limits) -> Received:
     received = Received()
     largest = limits.bytes * TOGETHER + 2**20
-    folder.make_room(int(request.headers.get("content-length") or 0))
+    folder.make_room(_declared(request, largest))
     parser = MultiPartParser(request.headers, _chunks(request, largest, limits.silence), max_files=limits.photos, max_fields=50)
     try:
         form = await parser.parse()
@@ -92,8 +93,10 @@ async def _from_form(request: Request, folder: PrivateFolder, limits: Limits) ->
                 received.options |= from_json(value)
             elif name == PART:
                 raise UsageError("a photo came without a file name", what_to_do="send it as a file")
+            elif name == WATCHED:
+                received.while_watched = value in ("true", "1")
             else:
-                received.fields[name] = value
+                received.options[name] = value
     except BaseException:
         received.discard()
         raise
@@ -119,7 +122,7 @@ def _stored(upload: UploadFile, folder: PrivateFolder, limits: Limits) -> Upload
 
 async def _from_body(request: Request, folder: PrivateFolder, limits: Limits) -> Received:
     name = clean_name(request.query_params.get("name", ""))
-    folder.make_room(int(request.headers.get("content-length") or 0))
+    folder.make_room(_declared(request, limits.bytes, name))
     path, size = folder.new(), 0
     try:
         with path.open("wb") as file:
@@ -135,10 +138,17 @@ async def _from_body(request: Request, folder: PrivateFolder, limits: Limits) ->
     return Received([Upload(name, path, size)])
 
 
+def _declared(request: Request, most: int, name: str = "what was sent") -> int:
+    """How many bytes are to come, as far as the client says it. Raises Refused where they are too many."""
+    size = int(request.headers.get("content-length") or 0)
+    if size > most:
+        raise _too_large(name, most)
+    return size
+
+
 async def _chunks(request: Request, most: int, silence: float, name: str = "what was sent") -> AsyncGenerator[bytes, None]:
     """The body, as far as it is not too large, and goes on."""
-    if int(request.headers.get("content-length") or 0) > most:
-        raise _too_large(name, most)
+    _declared(request, most, name)
     size, stream = 0, request.stream()
     while True:
         try:
@@ -160,9 +170,13 @@ def clean_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1])
     name = UNSAFE.sub("_", "".join(sign for sign in name if sign.isprintable())).strip(". ")
     stem, dot, suffix = name.rpartition(".")
-    if "." + suffix.lower() in READABLE and stem:
-        return stem[: LONGEST_NAME - len(suffix) - 1].rstrip(". ") + dot + suffix
-    return name[:LONGEST_NAME] or "photo"
+    if "." + suffix.lower() not in READABLE or not stem:
+        return _cut(name, LONGEST_NAME) or "photo"
+    return (_cut(stem, LONGEST_NAME - len(suffix) - 1) or "photo") + dot + suffix
+
+
+def _cut(text: str, most: int) -> str:
+    return text.encode()[:most].decode(errors="ignore").rstrip(". ")
 
 
 def _too_large(name: str, most: int) -> Refused:

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from facewright.errors import FacewrightError, InputError, ModelError, OutputError, UsageError
+from facewright.weights.cache import cache_folder
 
 _ELSEWHERE = (
     (re.compile(r"raise --pixel-limit if you trust the file"), "make it smaller; whoever runs the service sets the limit"),
-    (re.compile(r"see: facewright models list"), "see the list of models"),
+    (re.compile(r"see: facewright models list(; or give the path of a weight file)?"), "see the list of models"),
+    (re.compile(r", or the path of a weight file"), ""),
     (re.compile(r"facewright models get ([\w.+-]+)"), r"fetch \1 first"),
     (re.compile(r"\badd --([a-z-]+)"), r"turn on --\1"),
     (re.compile(r" \(-w\)"), ""),
@@ -20,6 +22,7 @@ _OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 def spoken(text: str) -> str:
     """A sentence of the house as a client of the service reads it."""
+    text = text.replace(str(cache_folder()), "the folder of models")
     for pattern, instead in _ELSEWHERE:
         text = pattern.sub(instead, text)
     return _OPTION.sub(lambda option: option[1].replace("-", "_"), text)
@@ -36,6 +39,13 @@ class Refused(FacewrightError):
     def __init__(self, status: int, what: str, why: str = "", what_to_do: str = "", *, retry: float | None = None) -> None:
         super().__init__(what, why, what_to_do)
         self.status, self.retry = status, retry
+
+
+class Cancelled(Refused):
+    """Nobody wants the photo any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(499, f"{name} was cancelled")
 
 
 def status_of(error: FacewrightError) -> int:

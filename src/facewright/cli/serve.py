@@ -8,7 +8,7 @@ import typer
 
 from facewright.cli import options
 from facewright.cli.telling import tell
-from facewright.errors import FacewrightError, missing_extra
+from facewright.errors import FacewrightError, UsageError, missing_extra
 
 WHERE, WHO, MOST, MACHINE = "Where it listens", "Who may use it", "How much at most", options.MACHINE
 
@@ -58,13 +58,13 @@ def serve(
 
     place = Place(host, port, token, allow_host or (), allow_origin or (), api_only, browser, grace)
     limits = Limits(
-        bytes=int(max_megabytes * 2**20),
-        pixels=int(pixel_limit * 1e6),
+        bytes=_times(max_megabytes, 2**20, "--max-megabytes"),
+        pixels=_times(pixel_limit, 10**6, "--pixel-limit"),
         faces=max_faces,
         seconds=max_seconds,
         queue=queue,
         jobs=max_jobs,
-        stored=int(max_gigabytes * 2**30),
+        stored=_times(max_gigabytes, 2**30, "--max-gigabytes"),
         keep=keep_minutes * 60,
     )
     service = Service(limits, Options(model=model), device=device, precision=precision, batch=batch, workers=workers)
@@ -77,3 +77,9 @@ def serve(
             typer.echo(f"facewright is at {what}   (Ctrl-C stops it)")
 
     run(service, place, say)
+
+
+def _times(value: float, unit: int, name: str) -> int:
+    if not 0 < value * unit < 2**62:
+        raise UsageError(f"{name} cannot be {value:g}", what_to_do="give a number above 0")
+    return max(1, int(value * unit))
