@@ -66,8 +66,11 @@ def routes(service: Service) -> APIRouter:
         summary="Restore one photo, and wait for it",
         responses={
             200: {"model": schemas.Restored, "content": {"image/*": {}}},
+            409: {"model": schemas.Refusal, "description": "The model is not here."},
+            413: {"model": schemas.Refusal, "description": "It is too large."},
             422: {"model": schemas.Refusal, "description": "It cannot be read."},
             429: {"model": schemas.Refusal, "description": "Too many photos wait; Retry-After says when to come again."},
+            503: {"model": schemas.Refusal, "description": "The service is being stopped, or the photo took too long."},
         },
         openapi_extra={
             "requestBody": schemas.upload_body(required=True, several=False, raw=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ def serve(service: Service, place: Place, say: Callable[[str], None] = lambda ad
 
     say: called with the address, when it can be used. Raises UsageError where the place is taken, ModelError.
     """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed request: any stranger could fill the log
     with _listening(place) as listener:
         asyncio.run(_serve(service, place, listener, say))
 
