@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from browsing import chromium
 from skimage import data
 
 from facewright.faces.align import similarity
@@ -34,12 +33,6 @@ class Watched:
     page: Any
     asked: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-
-
-def browser_path() -> str | None:
-    return os.environ.get("FACEWRIGHT_BROWSER") or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +63,8 @@ def _changed(restoration: Restoration) -> Restoration:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    path = browser_path()
-    if path is None:
-        pytest.skip("no Chromium on this machine: install it, or name one with FACEWRIGHT_BROWSER")
-    with api.sync_playwright() as play:
-        flags = [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
-        ]
-        running = play.chromium.launch(executable_path=path, args=flags)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
