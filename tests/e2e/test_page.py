@@ -601,6 +601,7 @@ def test_a_door_an_hour_that_ends_and_a_service_that_stops(browser: Any, tmp_pat
         page.locator("#wrong").wait_for()
         page.get_by_label("Token").fill("open sesame")
         page.keyboard.press("Enter")
+        page.wait_for_url(brief.address + "/")
         visit.ready()
         visit.choose([SMALL])
         page.locator("#gone", has_text="Files are kept for 0.05 minutes").wait_for()

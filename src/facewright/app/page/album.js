@@ -54,6 +54,7 @@ export class Album extends EventTarget {
   #sending = 0;
   #early = new Map();
   #away = false;
+  #over = false;
 
   constructor(limits) {
     super();
@@ -108,6 +109,7 @@ export class Album extends EventTarget {
     for (const entry of this.entries) entry.stop?.abort();
     Object.assign(this, { entries: [], job: null, expires: null });
     this.#busyUntil = 0;
+    this.#over = false;
     this.#making = this.#watch = null;
     this.#early.clear();
     this.#reach(true);
@@ -184,7 +186,7 @@ export class Album extends EventTarget {
   // sending
 
   #send() {
-    while (this.#sending < AT_ONCE && !this.#away && !this.busy) {
+    while (this.#sending < AT_ONCE && !this.#away && !this.#over && !this.busy) {
       const next = this.entries.find((entry) => !entry.photo && entry.local === "queued");
       if (!next) return;
       this.#sendOne(next);
@@ -218,8 +220,7 @@ export class Album extends EventTarget {
       this.#rest(fault.retryAfter);
     } else if (fault.status === 404) {
       entry.local = "queued";
-      this.#watch?.retry();
-      this.#away = true;
+      this.#end(fault.told.why);
     } else if (fault instanceof api.Unreachable && !(await answers())) {
       // all that waits keeps waiting; nothing is wrong with this photo
       entry.local = "queued";
@@ -313,8 +314,9 @@ export class Album extends EventTarget {
   }
 
   #end(why) {
+    if (this.#over) return;
     this.#watch?.close();
-    this.#away = true;
+    this.#over = true;
     this.#tell("gone", why);
   }
 
