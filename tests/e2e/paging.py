@@ -74,6 +74,8 @@ class Visit:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE)
+        # heard from the beginning: playwright may else be too late for a file dialog that opens at a key
+        self.page.on("filechooser", lambda chooser: None)
         self.page.on("request", lambda asked: self.asked.append(asked))
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda thrown: self.said.append(f"thrown: {thrown}"))

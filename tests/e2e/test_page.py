@@ -334,6 +334,29 @@ def test_an_error_stands_beside_its_photo_and_the_others_go_on(visit: Visit, bro
     assert visit.page.locator("#title").inner_text() == SMALL.name
 
 
+def test_what_can_be_read_of_a_torn_photo_is_offered(visit: Visit, tmp_path: Path) -> None:
+    half = tmp_path / "half.jpg"
+    half.write_bytes(FADED.read_bytes()[: 6 * FADED.stat().st_size // 10])
+    visit.choose([half])
+    visit.wait(half.name, "failed")
+    visit.page.get_by_role("button", name="Restore the part that can be read").click()
+    visit.wait(half.name)
+    assert visit.posted("/again") == [{"salvage": True}]
+    assert "could be read" in visit.page.locator("#notes").inner_text()
+    assert not visit.page.locator("#trouble").is_visible()
+
+
+def test_what_is_too_large_is_not_sent(visit: Visit) -> None:
+    about = visit.serving.get("/v1/about").json()
+    about["limits"]["bytes"] = SMALL.stat().st_size
+    visit.page.route("**/v1/about", lambda route: route.fulfill(json=about))
+    visit.open()
+    visit.choose([FADED, SMALL])
+    visit.row(FADED.name).locator(".state", has_text="too large").wait_for()
+    visit.wait(SMALL.name)
+    assert len([asked for asked in visit.asked if asked.url.endswith("/photos")]) == 1
+
+
 def test_names_are_text_whatever_they_contain(visit: Visit, tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)> & 'quotes' \u00e9.webp"
     photo = tmp_path / name
@@ -596,12 +619,11 @@ def test_a_door_an_hour_that_ends_and_a_service_that_stops(browser: Any, tmp_pat
         page = browser.new_context(viewport=DESKTOP).new_page()
         visit = Visit(page, brief)
         page.goto(brief.address)
-        page.get_by_label("Token").fill("abracadabra")
-        page.keyboard.press("Enter")
-        page.locator("#wrong").wait_for()
-        page.get_by_label("Token").fill("open sesame")
-        page.keyboard.press("Enter")
-        page.wait_for_url(brief.address + "/")
+        for word in ("abracadabra", "open sesame"):
+            page.get_by_label("Token").fill(word)
+            with page.expect_navigation():
+                page.get_by_role("button", name="Come in").click()
+            assert page.locator("#wrong").is_visible() == (word == "abracadabra")
         visit.ready()
         visit.choose([SMALL])
         page.locator("#gone", has_text="Files are kept for 0.05 minutes").wait_for()

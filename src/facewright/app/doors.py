@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import secrets
 from collections import deque
 from collections.abc import Collection
@@ -24,6 +25,7 @@ OPEN = ("/healthz", "/door", "/page/style.css")
 SESSIONS = 1000
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 DOCS = ("/docs", "/static-offline-docs")
+_HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -147,8 +149,9 @@ def _hold_back(headers: MutableHeaders, path: str) -> None:
 
 
 def _name_of(host: str) -> str:
-    """Without the port: localhost of localhost:8765, ::1 of [::1]:8765."""
-    return (host[1:].split("]")[0] if host.startswith("[") else host.rsplit(":", 1)[0] if ":" in host else host).lower()
+    """Without the port: localhost of localhost:8765, ::1 of [::1]:8765; "" of what is neither."""
+    found = _HOST.fullmatch(host)
+    return (found["address"] or found["name"] or "").lower() if found else ""
 
 
 def _refusal(error: Refused) -> Response:

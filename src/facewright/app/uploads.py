@@ -181,7 +181,7 @@ def _cut(text: str, most: int) -> str:
 
 def _too_large(name: str, most: int) -> Refused:
     return Refused(
-        413, f"cannot take {name}", f"it is larger than {most / 2**20:,.0f} MiB", "make it smaller; whoever runs the service sets the limit"
+        413, f"cannot take {name}", f"it is larger than {most / 2**20:,.6g} MiB", "make it smaller; whoever runs the service sets the limit"
     )
 
 

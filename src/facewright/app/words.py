@@ -17,7 +17,7 @@ _ELSEWHERE = (
     (re.compile(r" \(-w\)"), ""),
     (re.compile(r"(?<!\S)-w\b"), "fidelity"),
 )
-_OPTION = re.compile(r"--([a-z][a-z-]*)")
+_OPTION = re.compile(r"(?<![^\s(])--([a-z][a-z-]*)(?![\w.])")  # as a word of its own: a photo may be called trip--beach.jpg
 
 
 def spoken(text: str) -> str:

@@ -104,7 +104,7 @@ export class Album extends EventTarget {
 
   /** Away with everything, here and at the service. */
   clear() {
-    const job = this.job;
+    const job = this.#over ? null : this.job;
     this.#watch?.close();
     for (const entry of this.entries) entry.stop?.abort();
     Object.assign(this, { entries: [], job: null, expires: null });

@@ -15,14 +15,14 @@ export class Unreachable extends Error {
 
 async function call(method, path, content, more = {}) {
   const body = content === undefined ? undefined : JSON.stringify(content);
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(path, { method, body, headers: body ? HEADERS : {}, ...more });
+    text = await answer.text();
   } catch {
     throw new Unreachable();
   }
   if (answer.status === 401) location.reload(); // the service was started anew and has forgotten us: it shows its door
-  const text = answer.status === 204 ? "" : await answer.text();
   if (!answer.ok) throw refusal(answer.status, text, answer.headers.get("Retry-After"));
   return text ? JSON.parse(text) : null;
 }
@@ -63,7 +63,7 @@ export function upload(job, file, options, { signal, onProgress }) {
     form.append("photo", file, file.name);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.onload = () => {
-      if (request.status < 300) resolve(JSON.parse(request.responseText).photos[0]);
+      if (request.status === 202) resolve(JSON.parse(request.responseText).photos[0]);
       else reject(refusal(request.status, request.responseText, request.getResponseHeader("Retry-After")));
     };
     request.onerror = () => reject(new Unreachable());
