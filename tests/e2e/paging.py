@@ -89,10 +89,14 @@ class Visit:
         self.page.locator("#model option").first.wait_for(state="attached")
 
     @property
+    def jobs(self) -> list[str]:
+        """Addresses of the page's jobs, the latest last."""
+        found = (re.match(r"(/v1/jobs/[^/]+)/", self.path(asked)) for asked in self.asked)
+        return list(dict.fromkeys(each[1] for each in found if each))
+
+    @property
     def job(self) -> str:
-        """The job's address."""
-        found = [re.match(r"(/v1/jobs/[^/]+)/", self.path(asked)) for asked in self.asked]
-        return next(each[1] for each in reversed(found) if each)
+        return self.jobs[-1]
 
     def path(self, asked: Any) -> str:
         return str(asked.url.removeprefix(self.serving.address))

@@ -106,7 +106,7 @@ def service(temporary: Path, *options: str | Path, headers: dict[str, str] | Non
     errors = temporary / "errors.txt"
     environment = ENVIRONMENT | {"TMPDIR": str(temporary), "FACEWRIGHT_CACHE": str(temporary / "cache"), "PYTHONUNBUFFERED": "1"}
     environment.pop("FACEWRIGHT_TOKEN", None)
-    words = command("serve", "--no-browser", "--port", "0", *options)
+    words = command("serve", "--no-browser", "--port", "0", "--device", "cpu", *options)
     with errors.open("w") as said, subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, env=environment, text=True) as process:
         _on_two_cores(process.pid)
         try:

@@ -43,8 +43,9 @@ def visit(browser: Any, service: Serving, request: pytest.FixtureRequest) -> Ite
     visit = Visit(context.new_page(), service)
     visit.open()
     yield visit
-    visit.page.goto("about:blank")  # the page closes: its photos are removed, and the next test has the service to itself
     context.close()
+    for job in visit.jobs:  # the next test has the service to itself
+        service.delete(job)
     assert visit.strangers() == [], "a request left the machine"
     assert [words for words in visit.said if not words.startswith("Failed to load resource")] == []
 

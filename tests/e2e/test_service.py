@@ -69,7 +69,7 @@ def album(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8],
     deep = portrait.astype(np.uint16) * 257 + np.random.default_rng(0).integers(0, 200, portrait.shape, np.uint16)
     cv2.imwrite(str(folder / "rgb16.png"), deep[..., ::-1])
     Image.fromarray(data.coffee()[::2, ::2]).save(folder / "coffee.png")
-    ran = run("restore", folder, "-o", out, "--quiet")
+    ran = run("restore", folder, "-o", out, "--quiet", "--device", "cpu")
     assert ran.code == 0, ran.errors
     return Album(folder, out)
 

@@ -72,7 +72,7 @@ def small(portrait: NDArray[np.uint8]) -> bytes:
 @pytest.fixture(scope="module")
 def slow(portrait: NDArray[np.uint8]) -> bytes:
     """Keeps one worker busy for some seconds."""
-    return slow_photo(portrait, 1.5)
+    return slow_photo(portrait, 1)
 
 
 @pytest.fixture

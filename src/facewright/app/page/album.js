@@ -227,7 +227,8 @@ export class Album extends EventTarget {
       this.#reach(false);
       if (!this.job) this.#lookOut();
     } else if (fault instanceof api.Unreachable) {
-      this.#refuse(entry, { what: `${entry.name} did not arrive`, why: "the connection broke while it was sent", what_to_do: "try it again" });
+      const why = "the connection broke while it was sent";
+      this.#refuse(entry, { what: `${entry.name} did not arrive`, why, what_to_do: "try it again" });
     } else {
       this.#refuse(entry, fault.told);
     }

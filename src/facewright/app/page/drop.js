@@ -8,7 +8,7 @@ export function takePhotos(formats, onPhotos) {
   files.accept = formats.join(",");
   const readable = (file) => formats.some((suffix) => file.name.toLowerCase().endsWith(suffix)) && !file.name.startsWith(".");
   const takeFolder = (found) => {
-    const photos = found.filter(readable).sort((one, other) => one.webkitRelativePath.localeCompare(other.webkitRelativePath, undefined, { numeric: true }));
+    const photos = found.filter(readable).sort((one, other) => byName(one.webkitRelativePath, other.webkitRelativePath));
     onPhotos(photos, found.length - photos.length);
   };
 
@@ -47,6 +47,8 @@ export function takePhotos(formats, onPhotos) {
   });
 }
 
+const byName = (one, other) => one.localeCompare(other, undefined, { numeric: true });
+
 const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 
 /** All files in a dropped folder and the folders in it, by name. */
@@ -59,6 +61,6 @@ async function walk(folder) {
     if (!some.length) break;
     entries.push(...some);
   }
-  entries.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+  entries.sort((one, other) => byName(one.name, other.name));
   return (await Promise.all(entries.map((entry) => (entry.isFile ? fileOf(entry) : walk(entry))))).flat();
 }

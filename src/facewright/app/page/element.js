@@ -1,4 +1,4 @@
-/** An element with attributes and children: element("button", {type: "button", onclick: act}, "Cancel"). Strings become text, never HTML. */
+/** An element with attributes and children: element("p", {class: "name"}, photo.name). Strings become text, never HTML. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

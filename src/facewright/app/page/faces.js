@@ -58,7 +58,7 @@ export class Faces {
     const outline = button("", toggle, { class: "outline" });
     const number = element("span", { "aria-hidden": "true" });
     outline.append(number);
-    const [before, after] = ["before", "after"].map((when) => element("canvas", { width: CROP, height: CROP, role: "img", "data-when": when }));
+    const [before, after] = [1, 2].map(() => element("canvas", { width: CROP, height: CROP, role: "img" }));
     const parts = { outline, number, before, after, choice: element("input", { type: "checkbox", onchange: toggle }) };
     for (const name of ["deed", "likeness", "figures", "reasons"]) parts[name] = element("p", { class: name });
     parts.title = element("h4");

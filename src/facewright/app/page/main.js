@@ -145,8 +145,9 @@ function say(words) {
 
 /** The banner while the service does not answer. retry: looks again at once; null: it answers. */
 function away(retry) {
+  const words = "The service does not answer. Trying again by itself; look whether facewright serve still runs.";
   byId("banner").hidden = !retry;
-  byId("banner").querySelector("p").textContent = retry ? "The service does not answer. Trying again by itself; look whether facewright serve still runs." : "";
+  byId("banner").querySelector("p").textContent = retry ? words : "";
   byId("reach").onclick = retry;
 }
 

@@ -82,7 +82,10 @@ export class Models {
     } else {
       row.append(button("Fetch…", () => this.#ask(model), { "aria-label": `Fetch ${model.title}`, "data-focus": `fetch ${model.name}` }));
     }
-    if (trouble) row.append(element("div", { class: "alert failed" }, element("p", {}, sentence(trouble)), element("p", {}, capital(trouble.what_to_do ?? ""))));
+    if (trouble) {
+      const words = [sentence(trouble), capital(trouble.what_to_do ?? "")];
+      row.append(element("div", { class: "alert failed" }, ...words.map((each) => element("p", {}, each))));
+    }
     return row;
   }
 
@@ -92,7 +95,7 @@ export class Models {
       "div",
       { class: "asking", role: "group", "aria-label": `Licence of ${model.name}` },
       element("p", { class: "licence" }, `Licence: ${terms}`),
-      element("p", {}, `${size(model.bytes)} will be fetched from its publisher and kept on this machine. Your photos are not sent anywhere.`),
+      element("p", {}, `${size(model.bytes)} will be fetched from its publisher and kept. Your photos are not sent anywhere.`),
       element(
         "div",
         { class: "buttons" },

@@ -75,7 +75,8 @@ export class Stage {
     const { job } = this.album;
     const { width, height } = photo.report ?? photo;
     const path = (make) => (side) => make(job, photo, side);
-    this.compare.show({ key: entry.key, name: entry.name, width, height, before: path(beforePath), after: photo.result ? path(afterPath) : null });
+    const after = photo.result ? path(afterPath) : null;
+    this.compare.show({ key: entry.key, name: entry.name, width, height, before: path(beforePath), after });
   }
 }
 
