@@ -169,7 +169,7 @@ class Visit:
         if SCREENSHOTS:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
             self.page.mouse.move(1, 1)
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.jpg", type="jpeg", quality=80)
 
     def strangers(self) -> list[str]:
         """Requests that left this very service."""
