@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import zipfile
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from facewright import __version__
 from facewright.app import schemas
-from facewright.app.book import Book, Event, Item, Job
+from facewright.app.book import Book, Event, Item, Job, Result
 from facewright.app.options import Options
 from facewright.app.service import Service
 from facewright.app.uploads import Received, receive
@@ -113,13 +114,13 @@ def routes(service: Service) -> APIRouter:
                 faces = item.report["faces"]
                 answer = {"photo": book.photo_told(item), "faces": faces, "link": _result_link(job, item), "job": job.id}
                 return JSONResponse(answer | {"expires_in": round(book.expires_in(job))})
-            data = await run_in_threadpool(item.result_path.read_bytes)
+            data = await run_in_threadpool(item.result.path.read_bytes)
         except BaseException:
             book.close(job)
             raise
         book.close(job)
-        headers = {"Content-Disposition": _attachment(item.result["name"]), "X-Facewright-Faces": str(len(item.report["faces"]))}
-        return Response(data, media_type=item.result["type"], headers=headers)
+        headers = {"Content-Disposition": _attachment(item.result.name), "X-Facewright-Faces": str(len(item.report["faces"]))}
+        return Response(data, media_type=item.result.type, headers=headers)
 
     @router.post(
         "/jobs",
@@ -226,12 +227,10 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/jobs/{job}/photos/{number}/result", summary="The restored photo", responses={200: {"content": {"image/*": {}}}})
     async def result(job: str, number: Number) -> Response:
-        item = _done(book.item(book.job(job), number))
+        item = book.item(book.job(job), number)
+        found = _result(item)
         item.unfetched = False
-        assert item.result is not None
-        return FileResponse(
-            item.result_path, media_type=item.result["type"], headers={"Content-Disposition": _attachment(item.result["name"])}
-        )
+        return FileResponse(found.path, media_type=found.type, headers={"Content-Disposition": _attachment(found.name)})
 
     async def preview(path: Path, side: int, pixel_limit: int | None) -> Response:
         async with service.pictures:
@@ -247,18 +246,18 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/jobs/{job}/photos/{number}/after.jpg", summary="A small picture of the restored photo", response_class=Response)
     async def after(job: str, number: Number, side: Side = 1600) -> Response:
-        return await preview(_done(book.item(book.job(job), number)).result_path, side, None)
+        return await preview(_result(book.item(book.job(job), number)).path, side, None)
 
     @router.get("/jobs/{job}/zip", summary="All restored photos", responses={200: {"content": {"application/zip": {}}}})
     async def together(job: str) -> Response:
         found = book.job(job)
-        done = [item for item in found.items.values() if item.result is not None]
-        if not done:
+        results = [item.result for item in found.items.values() if item.result is not None]
+        if not results:
             raise Refused(409, "there is nothing to download yet", "no photo of the job is restored", "wait for one")
         path = service.folder.new()
-        service.folder.make_room(sum(item.result["bytes"] for item in done if item.result))
-        await run_in_threadpool(_zipped, path, done)
-        for item in done:
+        service.folder.make_room(sum(result.bytes for result in results))
+        await run_in_threadpool(_zipped, path, results)
+        for item in found.items.values():
             item.unfetched = False
         headers = {"Content-Disposition": _attachment("facewright.zip")}
         return FileResponse(path, media_type="application/zip", headers=headers, background=BackgroundTask(path.unlink, missing_ok=True))
@@ -329,29 +328,33 @@ async def _streamed(book: Book, job: Job) -> AsyncIterator[str]:
         await events.aclose()  # type: ignore[attr-defined]
 
 
-def _done(item: Item) -> Item:
+def _result(item: Item) -> Result:
     if item.result is None:
         raise Refused(409, f"{item.name} is not restored", f"it is {item.state}", "wait for it, or restore it again")
-    return item
+    return item.result
 
 
 def _pictured(path: Path, side: int, pixel_limit: int | None) -> bytes:
-    return as_jpeg(reduced(read(path, pixel_limit=pixel_limit, salvage=True), side))
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as fault:  # removed since it was asked for
+        raise Refused(404, "the photo is gone", "it was removed") from fault
+    return as_jpeg(reduced(read(data, pixel_limit=pixel_limit, salvage=True), side))
 
 
-def _zipped(path: Path, items: list[Item]) -> None:
+def _zipped(path: Path, results: list[Result]) -> None:
     """Photos are compressed already: they are only laid side by side. Each has a name of its own."""
     names: set[str] = set()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for item in items:
-            assert item.result is not None
-            name = wanted = Path(item.result["name"])
+        for result in results:
+            name = wanted = Path(result.name)
             count = 1
             while str(name).lower() in names:
                 count += 1
                 name = wanted.with_stem(f"{wanted.stem}-{count}")
             names.add(str(name).lower())
-            archive.write(item.result_path, str(name))
+            with contextlib.suppress(FileNotFoundError):  # removed, or made anew, since it was asked for
+                archive.write(result.path, str(name))
 
 
 def _given_up(item: Item, stopping: bool) -> Refused:

@@ -30,15 +30,31 @@ HELD_EVENTS = 1000
 """A watcher that is further behind is told to come again."""
 
 
+@dataclass(frozen=True)
+class Result:
+    """A restored photo's file: where it lies, what it is called, bytes."""
+
+    path: Path
+    name: str
+    bytes: int
+
+    @property
+    def type(self) -> str:
+        return media_type(self.name)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return {"name": self.name, "bytes": self.bytes, "type": self.type}
+
+
 @dataclass(eq=False)
 class Item:
-    """A photo of a job. upload, result: its files. version rises with each result; unfetched: the last one came while the
+    """A photo of a job. upload: the file that came. version rises with each result; unfetched: the last one came while the
     service was being stopped, and nobody has asked for it yet. name: as its owner calls it, no path."""
 
     number: int
     name: str
     upload: Path
-    result_path: Path
     bytes: int
     options: Options
     state: State = "waiting"
@@ -47,7 +63,7 @@ class Item:
     version: int = 0
     unfetched: bool = False
     report: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
+    result: Result | None = None
     error: FacewrightError | None = None
     faces: list[FaceResult] | None = None
     found_by: str = ""
@@ -135,7 +151,7 @@ class Book:
         try:
             if len(job.items) >= self.limits.photos:
                 raise Refused(409, f"cannot take {name}", f"the job has {len(job.items)} photos", "open another job")
-            item = Item(job.numbered, name, upload, self.folder.new(), size, options)
+            item = Item(job.numbered, name, upload, size, options)
             self._order(job, item, None)
         except FacewrightError:
             upload.unlink(missing_ok=True)
@@ -196,7 +212,7 @@ class Book:
             "height": item.size[1] if item.size else None,
             "options": asdict(item.options),
             "report": item.report,
-            "result": item.result,
+            "result": item.result.told if item.result is not None else None,
             "error": told(item.error) if item.error is not None else None,
         }
 
@@ -238,13 +254,14 @@ class Book:
                 self._tell(job, ("photo", self.photo_told(item)))
 
         def done(outcome: Finished | FacewrightError) -> None:
-            # still in the worker: the file is written there
+            # still in the worker: the file is written there, beside the one that somebody may be reading
+            path = None
             if isinstance(outcome, Finished) and job.id in self.jobs:
                 try:
-                    self.folder.put(item.result_path, outcome.data)
+                    path = self.folder.put(outcome.data)
                 except FacewrightError as error:
                     outcome = error
-            later(self._end, job, item, order, outcome)
+            later(self._end, job, item, order, outcome, path)
 
         order = Order(
             item.upload,
@@ -259,19 +276,22 @@ class Book:
         item.order, item.state, item.step, item.error = order, "waiting", None, None
         item.ended.clear()
 
-    def _end(self, job: Job, item: Item, order: Order, outcome: Finished | FacewrightError) -> None:
+    def _end(self, job: Job, item: Item, order: Order, outcome: Finished | FacewrightError, path: Path | None) -> None:
+        """path: of the file, where there is a result that somebody waits for."""
         if item.order is not order:  # removed meanwhile
-            item.result_path.unlink(missing_ok=True)
+            if path is not None:
+                path.unlink(missing_ok=True)
             return
         item.order, item.step = None, None
-        if isinstance(outcome, Finished):
+        if isinstance(outcome, Finished) and path is not None:
             item.state, item.report, item.faces = "done", outcome.report, outcome.faces
             item.version, item.found_by, item.unfetched = item.version + 1, item.options.detector, self.crew.closed
-            item.result = {"name": outcome.name, "bytes": len(outcome.data), "type": media_type(outcome.name)}
+            _discard(item.result)
+            item.result = Result(path, outcome.name, len(outcome.data))
             self._keep(item)
         elif isinstance(outcome, Cancelled):
             item.state = "cancelled"
-        else:
+        elif isinstance(outcome, FacewrightError):
             item.state, item.error = "failed", outcome
         item.ended.set()
         self.on_end(item)
@@ -285,8 +305,8 @@ class Book:
             self.crew.cancel(order)
             item.state = "cancelled"
         item.ended.set()
-        for path in (item.upload, item.result_path):
-            path.unlink(missing_ok=True)
+        item.upload.unlink(missing_ok=True)
+        _discard(item.result)
 
     def _keep(self, item: Item) -> None:
         """Remember its crops and pictures, and forget those of the photos that were longest untouched."""
@@ -297,3 +317,8 @@ class Book:
             oldest, _ = self._kept.popitem(last=False)
             for face in oldest.faces or ():
                 face.crop = face.restored = face.mask = None
+
+
+def _discard(result: Result | None) -> None:
+    if result is not None:
+        result.path.unlink(missing_ok=True)

@@ -80,6 +80,7 @@ class Order:
     # the crew's
     cancelled: bool = field(default=False, init=False)
     began: float = field(default=0.0, init=False)
+    ready: float = field(default=0.0, init=False)
     restorer: Restorer | None = field(default=None, init=False)
     job: Job | None = field(default=None, init=False)
     left: list[FaceResult] = field(default_factory=list, init=False)
@@ -246,7 +247,7 @@ class Crew:
         size = first.by.settings.batch
         if first.by.device.type == "cpu":
             size = min(size, math.ceil(faces / self.workers))
-        elif faces < size and self._preparing and time.monotonic() - first.began < PATIENCE:
+        elif faces < size and self._preparing and time.monotonic() - first.ready < PATIENCE:
             return []
         share: Share = []
         for order in group:
@@ -333,6 +334,7 @@ class Crew:
         """To the next queue, or to its end."""
         with self._changed:
             if order.failure is None:
+                order.ready = time.monotonic()
                 (self._treating if order.left else self._finishing).append(order)
                 self._changed.notify_all()
                 return

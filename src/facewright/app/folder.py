@@ -50,16 +50,16 @@ class PrivateFolder:
         if used + size > self.stored or free < size + RESERVE:
             raise Refused(507, "cannot keep more files", "the service's disk space is used up", "try again later", retry=60)
 
-    def put(self, path: Path, data: bytes) -> None:
-        """Whole or not at all: somebody may be reading what was there. Raises Refused."""
+    def put(self, data: bytes) -> Path:
+        """A new file that holds the data, whole or not at all. Raises Refused."""
         self.make_room(len(data))
-        part = path.with_suffix(".part")
+        path = self.new()
         try:
-            part.write_bytes(data)
-            os.replace(part, path)
+            path.write_bytes(data)
         except OSError as problem:
-            part.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise Refused(507, "cannot keep the result", problem.strerror or str(problem), "try again later") from problem
+        return path
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -103,8 +103,8 @@ def test_a_photo_from_its_coming_to_its_going(shelf: Callable[..., Shelf]) -> No
             job = it.book.open(Options())
             heard, listening = await follow(it.book, job)
             item = await it.done(job, "aunt2.png")
-            assert it.files == {item.upload, item.result_path}
-            assert item.result == {"name": "aunt2-restored.png", "bytes": len(item.result_path.read_bytes()), "type": "image/png"}
+            assert it.files == {item.upload, item.result.path}
+            assert item.result.told == {"name": "aunt2-restored.png", "bytes": len(item.result.path.read_bytes()), "type": "image/png"}
             assert (item.size, item.version) == ((12, 8), 1)
             it.book.remove(job, item)
             assert it.files == set()
@@ -161,7 +161,7 @@ def test_a_job_for_watchers_goes_soon_after_the_last(shelf: Callable[..., Shelf]
             assert it.book.job(watched.id), "one is left"
             second.cancel()
             await until(lambda: watched.id not in it.book.jobs)
-            assert not item.upload.exists() and not item.result_path.exists()
+            assert not item.upload.exists() and not item.result.path.exists()
             assert it.book.job(plain.id) and "gone" not in [kind for kind, _ in heard]
 
     run(test())
@@ -207,12 +207,12 @@ def test_again_computes_what_it_must_and_keeps_what_is_there(shelf: Callable[...
         async with shelf(puppets) as it:
             job = it.book.open(Options())
             item = await it.done(job, "aunt2.png")
-            before = item.result_path.read_bytes()
+            before = item.result.path.read_bytes()
             hold.clear()
             it.book.again(job, item, item.options.changed({"strength": 0.5, "format": "webp"}))
             told = it.book.photo_told(item)
             assert (told["state"], told["version"], told["result"]["name"]) == ("waiting", 1, "aunt2-restored.png")
-            assert told["report"] is not None and item.result_path.read_bytes() == before
+            assert told["report"] is not None and item.result.path.read_bytes() == before
             with pytest.raises(Refused) as refusal:
                 it.book.again(job, item, Options())
             assert refusal.value.status == 409
@@ -220,8 +220,8 @@ def test_again_computes_what_it_must_and_keeps_what_is_there(shelf: Callable[...
             await asyncio.wait_for(item.ended.wait(), PATIENCE)
             assert item.report is not None and item.result is not None
             assert item.report["redone"] == {"read": True, "found": False, "computed": 0}
-            assert (item.version, item.result["name"], item.result["type"]) == (2, "aunt2-restored.webp", "image/webp")
-            assert item.result_path.read_bytes() != before and it.files == {item.upload, item.result_path}
+            assert (item.version, item.result.name, item.result.type) == (2, "aunt2-restored.webp", "image/webp")
+            assert item.result.path.read_bytes() != before and it.files == {item.upload, item.result.path}
             # a wish that changes what is read
             it.book.again(job, item, item.options.changed({"salvage": True}))
             await asyncio.wait_for(item.ended.wait(), PATIENCE)
@@ -286,7 +286,7 @@ def test_cancelled_while_it_is_done_again_it_keeps_its_result(shelf: Callable[..
             it.book.cancel(item)
             hold.set()
             await asyncio.wait_for(item.ended.wait(), PATIENCE)
-            assert item.result is not None and item.result_path.is_file()
+            assert item.result is not None and item.result.path.is_file()
 
     run(test())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,8 +64,7 @@ def test_what_dead_services_left_is_removed_and_nothing_else(temporary: Path) ->
 
 
 def test_there_is_room_for_so_much_and_no_more(folder: PrivateFolder) -> None:
-    path = folder.new()
-    folder.put(path, bytes(600))
+    path = folder.put(bytes(600))
     folder.make_room(400)
     with pytest.raises(Refused) as refusal:
         folder.make_room(401)
@@ -86,8 +84,7 @@ def test_some_of_the_disk_stays_free(folder: PrivateFolder, monkeypatch: pytest.
 
 
 def test_a_result_is_there_whole_or_not_at_all(folder: PrivateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = folder.new()
-    folder.put(path, b"before")
+    path = folder.put(b"before")
     real = Path.write_bytes
 
     def breaks(self: Path, data: bytes) -> int:
@@ -96,29 +93,14 @@ def test_a_result_is_there_whole_or_not_at_all(folder: PrivateFolder, monkeypatc
 
     monkeypatch.setattr(Path, "write_bytes", breaks)
     with pytest.raises(Refused, match="No space left"):
-        folder.put(path, b"after")
+        folder.put(b"after")
     assert path.read_bytes() == b"before" and list(folder.path.iterdir()) == [path]
-
-
-def test_who_reads_while_it_is_replaced_reads_one_or_the_other(folder: PrivateFolder) -> None:
-    path, over = folder.new(), threading.Event()
-    whole = {bytes([number]) * 300 for number in range(2)}
-    folder.put(path, min(whole))
-
-    def write() -> None:
-        for number in range(200):
-            folder.put(path, bytes([number % 2]) * 300)
-        over.set()
-
-    threading.Thread(target=write).start()
-    while not over.is_set():
-        assert path.read_bytes() in whole
 
 
 def test_a_folder_that_is_gone_is_refused_in_words(folder: PrivateFolder) -> None:
     folder.close()
     with pytest.raises(Refused) as refusal:
-        folder.put(folder.new(), b"x")
+        folder.put(b"x")
     assert refusal.value.status == 507
 
 
