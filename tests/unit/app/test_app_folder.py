@@ -31,7 +31,7 @@ def folder() -> PrivateFolder:
 
 def test_nobody_else_looks_in(folder: PrivateFolder, temporary: Path) -> None:
     assert folder.path.parent == temporary and folder.path.stat().st_mode & 0o777 == 0o700
-    folder.put(folder.new(), b"private")
+    folder.put(b"private")
     folder.close()
     assert list(temporary.iterdir()) == []
     folder.close()
@@ -70,7 +70,7 @@ def test_there_is_room_for_so_much_and_no_more(folder: PrivateFolder) -> None:
         folder.make_room(401)
     assert refusal.value.status == 507 and refusal.value.retry
     with pytest.raises(Refused):
-        folder.put(folder.new(), bytes(401))
+        folder.put(bytes(401))
     assert list(folder.path.iterdir()) == [path]
     path.unlink()
     folder.make_room(1000)
