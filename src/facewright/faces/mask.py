@@ -6,6 +6,7 @@ Masks of the crop are S x S float32 in [0, 1] and exactly 0 along the border, so
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -26,13 +27,16 @@ _OUTER = (206.0, 226.0)
 PASTED_CLASSES = (*range(1, 14), 15)
 
 
+@cache
 def ellipse_mask(size: int = TEMPLATE_SIZE) -> Mask:
-    """An upright oval round a frontal face in the template, with a smooth feather."""
+    """An upright oval round a frontal face in the template, with a smooth feather. One array for all who ask: it cannot be written to."""
     scale = size / TEMPLATE_SIZE
     x, y = (np.arange(size, dtype=np.float32) + 0.5) / scale - 0.5, (np.arange(size, dtype=np.float32)[:, None] + 0.5) / scale - 0.5
     inner, outer = (np.hypot((x - _CENTRE[0]) / axes[0], (y - _CENTRE[1]) / axes[1]) for axes in (_INNER, _OUTER))
     # along a ray from the centre 1 / inner and 1 / outer are where the two ovals lie, so this runs from 0 on the outer to 1 on the inner
-    return _cleared(_smoothstep((1 - outer) / np.maximum(inner - outer, 1e-6)))
+    mask = _cleared(_smoothstep((1 - outer) / np.maximum(inner - outer, 1e-6)))
+    mask.setflags(write=False)
+    return mask
 
 
 def hull_mask(landmarks_in_crop: Points, size: int = TEMPLATE_SIZE, *, feather: float = 0.11) -> Mask:

@@ -72,7 +72,6 @@ class Inpainter(Retoucher):
     ) -> None:
         super().__init__(settings, detector=detector, **choices)
         self.find = find
-        self._inside = ellipse_mask(self.size)
 
     def prepare(self, photo: Photo, faces: Sequence[Face] | None = None) -> InpaintJob:
         """Raises InputError for holes that cannot be told, or that leave nothing of the photo."""
@@ -115,7 +114,8 @@ class Inpainter(Retoucher):
         """What the network is to see of a face, or why it is left alone."""
         assert face.crop is not None
         inside = cut(holes, self._affine(face), self.size, "replicate" if self.settings.aligned else "reflect101")
-        covered = float((inside * self._inside).sum() / self._inside.sum())
+        ellipse = ellipse_mask(self.size)
+        covered = float((inside * ellipse).sum() / ellipse.sum())
         face.mask = inside.astype(np.float32)
         face.crop = np.floor(face.crop * np.float32(255) + LEVEL) / np.float32(255)
         face.crop[inside] = 1

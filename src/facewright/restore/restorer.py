@@ -39,7 +39,7 @@ from facewright.restore import judge, published
 from facewright.restore.fidelity import Rule, choose, rule_of
 from facewright.restore.network import FaceNetwork
 from facewright.restore.result import FaceResult, Restoration
-from facewright.restore.served import serve
+from facewright.restore.served import Served, serve
 from facewright.restore.settings import Settings
 from facewright.weights import load_model
 from facewright.weights.device import pick_device
@@ -81,37 +81,41 @@ class Restorer:
     """
 
     task: Task = "restoration"
+    settings: Settings
+    served: Served
+    detector: Detector
 
     def __init__(self, settings: Settings | None = None, /, *, detector: Detector | str | None = None, **choices: Any) -> None:
         """choices: fields of `Settings`. detector: one to use, or the name of one."""
         if isinstance(detector, str):
             choices["detector"], detector = detector, None
-        self.settings = settings or Settings(**choices)
-        self.device = pick_device(self.settings.device)
-        self.model = load_model(self.settings.model, device=self.device)
-        self.network = FaceNetwork(self.model, self.device, self.settings.precision, self.settings.seed, self.task)
-        self.size = self.network.size
-        self.program = published.followed(self.settings, self.model, self.network.has_fidelity)
         self._given = detector
-        self.served = serve(self.settings, self.device, detector, self.program)
-        self.detector = self.served.detector
-        self.identity = Identity.load(str(self.device))
+        self._load(settings or Settings(**choices), None)
 
     def changed(self, **choices: Any) -> Restorer:
         """One with other choices (fields of `Settings`), which shares the networks that both need. Raises what the constructor does."""
-        settings = replace(self.settings, **choices)
-        changed = {name for name in choices if getattr(settings, name) != getattr(self.settings, name)}
-        detector = self._given
-        if detector is None and not changed & {"detector", "device", "as_published"} and not self.served.notes:  # else it says again why
-            detector = self.detector
-        if changed & {*_NETWORK}:
-            return type(self)(settings, detector=detector)
         other = copy(self)
-        other.settings = settings
-        if changed & {*_BESIDE}:
-            other.served = serve(settings, self.device, detector, self.program)
-            other.detector = other.served.detector
+        other._load(replace(self.settings, **choices), self)
         return other
+
+    def _load(self, settings: Settings, like: Restorer | None) -> None:
+        """What the settings call for. like: of whom this is a copy; what it has already stays."""
+        fresh = {name for name, value in settings.asdict().items() if like is None or getattr(like.settings, name) != value}
+        self.settings = settings
+        if fresh & {*_NETWORK}:
+            self.device = pick_device(settings.device)
+            self.model = load_model(settings.model, device=self.device)
+            self.network = FaceNetwork(self.model, self.device, settings.precision, settings.seed, self.task)
+            self.size = self.network.size
+            self.program = published.followed(settings, self.model, self.network.has_fidelity)
+        if fresh & {*_NETWORK, *_BESIDE}:
+            known = self._given
+            if like is not None and not fresh & {"detector", "device", "as_published"} and not like.served.notes:
+                known = like.detector  # where there are notes, they are to be told again
+            self.served = serve(settings, self.device, known, self.program)
+            self.detector = self.served.detector
+        if "device" in fresh:
+            self.identity = Identity.load(str(self.device))
 
     @property
     def rule(self) -> Rule | None:

@@ -29,10 +29,12 @@ class Retoucher(Restorer):
         retoucher does not have, ModelError for a model that is missing or learned something else."""
         if isinstance(detector, str):
             choices["detector"], detector = detector, None
-        settings = settings or Settings(**{"model": PUBLISHED[self.task]} | choices)
+        super().__init__(settings or Settings(**{"model": PUBLISHED[self.task]} | choices), detector=detector)
+
+    def _load(self, settings: Settings, like: Restorer | None) -> None:
         _check(settings)
         try:
-            super().__init__(settings, detector=detector)
+            super()._load(settings, like)
         except ModelError as error:
             raise _with_licence(error, settings.model) from error
 

@@ -259,3 +259,11 @@ def test_the_wrong_model_and_choices(file: str, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ModelError, match="codeformer-inpainting is not on this machine") as caught:
         inpaint(scene())
     assert "non-commercial use only" in caught.value.what_to_do
+
+
+def test_other_choices_keep_the_holes_finder_and_the_tasks_limits(made: Inpainter) -> None:
+    other = made.changed(min_face=30)
+    assert isinstance(other, Inpainter) and other.find is made.find and other.network is made.network
+    with pytest.raises(UsageError, match="upscale is a choice of restoring only"):
+        made.changed(upscale=2.0)
+    assert made.settings.upscale == 1
