@@ -1,21 +1,18 @@
-"""The real service as a process, and its page as a person meets it in a real browser."""
+"""The page as a person meets it in a real browser."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import numpy as np
-from driving import ENVIRONMENT, command
 from numpy.typing import NDArray
+from serving import Served
 
 SCREENSHOTS = os.environ.get("FACEWRIGHT_SCREENSHOTS")
 PATIENCE = 30_000
@@ -23,52 +20,11 @@ PATIENCE = 30_000
 
 
 @dataclass
-class Serving:
-    """A running service. folder: where it keeps its files."""
-
-    process: subprocess.Popen[str]
-    address: str
-    folder: Path
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.address + path, timeout=10)
-
-    def delete(self, path: str) -> httpx.Response:
-        return httpx.delete(self.address + path, timeout=10)
-
-
-@contextmanager
-def serving(folder: Path, *words: str) -> Iterator[Serving]:
-    """facewright serve on a free port, its files in that folder."""
-    folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        command("serve", "--no-browser", "--port", "0", *words),
-        env={**ENVIRONMENT, "TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        said = process.stdout.readline()
-        address = re.search(r"http://[\d.]+:\d+", said)
-        assert address is not None, said
-        yield Serving(process, address[0], folder)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-
-
-@dataclass
 class Visit:
     """The page, and all that it asked for, said and threw."""
 
     page: Any
-    serving: Serving
+    served: Served
     asked: list[Any] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
@@ -81,7 +37,7 @@ class Visit:
         self.page.on("pageerror", lambda thrown: self.said.append(f"thrown: {thrown}"))
 
     def open(self) -> None:
-        self.page.goto(self.serving.address)
+        self.page.goto(self.served.address)
         self.ready()
 
     def ready(self) -> None:
@@ -99,7 +55,7 @@ class Visit:
         return self.jobs[-1]
 
     def path(self, asked: Any) -> str:
-        return str(asked.url.removeprefix(self.serving.address))
+        return str(asked.url.removeprefix(self.served.address.rstrip("/")))
 
     def posted(self, end: str) -> list[Any]:
         """What was sent as JSON to addresses with that end."""
@@ -129,10 +85,10 @@ class Visit:
 
     def told(self, photo: Path) -> Any:
         """What the service says of a photo. Its number is its place in the order of arrival, which two uploads at a time may turn round."""
-        return next(told for told in self.serving.get(self.job).json()["photos"] if told["name"] == photo.name)
+        return next(told for told in self.served.client.get(self.job).json()["photos"] if told["name"] == photo.name)
 
     def result(self, photo: Path) -> bytes:
-        return self.serving.get(f"{self.job}/photos/{self.told(photo)['number']}/result").content
+        return self.served.client.get(f"{self.job}/photos/{self.told(photo)['number']}/result").content
 
     def download(self, button: str) -> tuple[str, bytes]:
         """The file's name and what is in it."""
@@ -173,5 +129,5 @@ class Visit:
 
     def strangers(self) -> list[str]:
         """Requests that left this very service."""
-        near = (self.serving.address + "/", "blob:", "data:")
+        near = (self.served.address, "blob:", "data:")
         return [asked.url for asked in self.asked if not asked.url.startswith(near)]

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from browsing import chromium
 from driving import EXAMPLES, Run
-from paging import PATIENCE, Serving, Visit, serving
+from paging import PATIENCE, Visit
+from serving import Served, service
 
 pytest.importorskip("fastapi", reason="the service needs the extra app")
 
@@ -31,21 +32,21 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def service(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("service")) as running:
+def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with service(tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
 @pytest.fixture
-def visit(browser: Any, service: Serving, request: pytest.FixtureRequest) -> Iterator[Visit]:
+def visit(browser: Any, served: Served, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """The open page. What it asks of anybody else, and what it throws, fails every test."""
     context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce"} | getattr(request, "param", {}))
-    visit = Visit(context.new_page(), service)
+    visit = Visit(context.new_page(), served)
     visit.open()
     yield visit
     context.close()
     for job in visit.jobs:  # the next test has the service to itself
-        service.delete(job)
+        served.client.delete(job)
     assert visit.strangers() == [], "a request left the machine"
     assert [words for words in visit.said if not words.startswith("Failed to load resource")] == []
 
@@ -301,7 +302,7 @@ def test_what_waits_and_what_is_on_its_way_can_be_cancelled(visit: Visit, tmp_pa
     visit.wait("5.png", "cancelled")
     visit.page.get_by_role("button", name="Remove 5.png").click()
     visit.row("5.png").wait_for(state="detached")
-    assert waited(lambda: len(visit.serving.get(visit.job).json()["photos"]) == 5)
+    assert waited(lambda: len(visit.served.client.get(visit.job).json()["photos"]) == 5)
 
     # over a slow line
     line = visit.page.context.new_cdp_session(visit.page)
@@ -348,7 +349,7 @@ def test_what_can_be_read_of_a_torn_photo_is_offered(visit: Visit, tmp_path: Pat
 
 
 def test_what_is_too_large_is_not_sent(visit: Visit) -> None:
-    about = visit.serving.get("/v1/about").json()
+    about = visit.served.client.get("/v1/about").json()
     about["limits"]["bytes"] = SMALL.stat().st_size
     visit.page.route("**/v1/about", lambda route: route.fulfill(json=about))
     visit.open()
@@ -424,7 +425,7 @@ def test_a_model_shows_its_licence_before_it_is_fetched(visit: Visit) -> None:
 def test_a_model_is_fetched_with_progress_and_its_failure_told(visit: Visit) -> None:
     """The service's part is played here: nothing may be fetched from the network in a test."""
     page = visit.page
-    listed = visit.serving.get("/v1/models").json()["models"]
+    listed = visit.served.client.get("/v1/models").json()["models"]
     wanted = next(model for model in listed if model["name"] == "gfpgan-v1.4")
     other = next(model for model in listed if model["name"] == "codeformer")
     page.route("**/v1/models", lambda route: route.fulfill(json={"models": listed}))
@@ -544,15 +545,15 @@ def test_every_control_has_a_name(visit: Visit, broken: Path) -> None:
     assert "Cannot read torn.jpg" in visit.page.locator("#told").inner_text()
 
 
-def test_the_photos_are_gone_when_the_page_closes(browser: Any, service: Serving) -> None:
-    visit = Visit(browser.new_context(viewport=DESKTOP).new_page(), service)
+def test_the_photos_are_gone_when_the_page_closes(browser: Any, served: Served) -> None:
+    visit = Visit(browser.new_context(viewport=DESKTOP).new_page(), served)
     visit.open()
     visit.restore(SMALL)
-    assert service.get(visit.job).status_code == 200
-    assert [path for path in service.folder.rglob("*") if path.is_file()]
+    assert served.client.get(visit.job).status_code == 200
+    assert served.files
     visit.page.close(run_before_unload=True)
-    assert waited(lambda: service.get(visit.job).status_code == 404)
-    assert waited(lambda: not [path for path in service.folder.rglob("*") if path.is_file()])
+    assert waited(lambda: served.client.get(visit.job).status_code == 404)
+    assert waited(lambda: not served.files)
     visit.page.context.close()
 
 
@@ -560,11 +561,11 @@ def test_starting_over_asks_first_and_removes_everything(visit: Visit) -> None:
     visit.restore(SMALL)
     visit.page.locator("#start-over").click()
     visit.page.locator("#leave-no").click()
-    assert visit.serving.get(visit.job).status_code == 200
+    assert visit.served.client.get(visit.job).status_code == 200
     visit.page.locator("#start-over").click()
     visit.page.locator("#leave-yes").click()
     visit.page.locator("#choose").wait_for()
-    assert waited(lambda: visit.serving.get(visit.job).status_code == 404)
+    assert waited(lambda: visit.served.client.get(visit.job).status_code == 404)
     visit.restore(SMALL)  # and one can begin anew
 
 
@@ -601,14 +602,14 @@ def test_a_service_that_does_not_answer_is_waited_for(visit: Visit) -> None:
 def test_photos_that_are_gone_are_said_to_be_and_can_be_sent_again(visit: Visit) -> None:
     visit.restore(SMALL)
     first = visit.job
-    visit.serving.delete(first)
+    visit.served.client.delete(first)
     gone = visit.page.locator("#gone")
     gone.wait_for()
     assert "no longer here" in gone.inner_text()
     visit.page.locator("#gone-again").click()
     visit.wait(SMALL.name)
     assert visit.job != first
-    visit.serving.delete(visit.job)
+    visit.served.client.delete(visit.job)
     visit.page.locator("#gone-fresh").click()
     visit.page.locator("#choose").wait_for()
     assert visit.page.locator("#photos li").count() == 0
@@ -616,7 +617,7 @@ def test_photos_that_are_gone_are_said_to_be_and_can_be_sent_again(visit: Visit)
 
 def test_a_door_an_hour_that_ends_and_a_service_that_stops(browser: Any, tmp_path: Path) -> None:
     """One service more, for what would disturb the others: it has a token and a very short hour, and is stopped."""
-    with serving(tmp_path / "brief", "--token", "open sesame", "--keep-minutes", "0.05") as brief:
+    with service(tmp_path, "--token", "open sesame", "--keep-minutes", "0.05") as brief:
         page = browser.new_context(viewport=DESKTOP).new_page()
         visit = Visit(page, brief)
         page.goto(brief.address)
