@@ -86,6 +86,7 @@ def test_scratches_are_filled(run: Run, weights: Path, portrait: NDArray[np.uint
         *("--journal", tmp_path / "j.jsonl"),
     )
     assert ran.code == 6 and set(ran.told) == {"a.png", "b.png"}, ran.errors
+    assert ran.complaints[-1].startswith("1 of 2 photos could not be inpainted")
     assert "it is 310 x 319, the photo is 310 x 320" in ran.told["b.png"]["error"]["why"]
     filled, told = read(out / "a.png"), ran.told["a.png"]
     assert_array_equal(filled[mask == 0], portrait[mask == 0])

@@ -132,7 +132,8 @@ def restore_all(
     if not successes and len({error.exit_code for error in errors}) == 1:
         return errors[0]
     things = "photos and clips" if any(task.clip for task in tasks) else "photos"
-    return PartialFailure(f"{len(errors)} of {len(tasks)} {things} could not be restored", what_to_do="the lines above say why")
+    deed = tasks[0].suffix.removeprefix("-")  # restored, colorized, inpainted
+    return PartialFailure(f"{len(errors)} of {len(tasks)} {things} could not be {deed}", what_to_do="the lines above say why")
 
 
 def _clip(
