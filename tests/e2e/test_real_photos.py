@@ -27,7 +27,11 @@ if (PHOTOS / "manifest.csv").is_file():
     with (PHOTOS / "manifest.csv").open(newline="", encoding="utf-8") as file:
         SEEN = {row["file"]: int(row["faces"]) for row in csv.DictReader(file)}
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SEEN, reason="the photos are not here: set FACEWRIGHT_DATA")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not SEEN, reason="the photos are not here: set FACEWRIGHT_DATA"),
+    pytest.mark.xdist_group("real photos"),  # they are restored once for all
+]
 
 
 @pytest.fixture(scope="module")

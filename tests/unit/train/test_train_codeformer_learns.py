@@ -22,6 +22,7 @@ COUNTS = {"train": 64, "val": 12}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (FACES / "manifest.csv").is_file(), reason=f"no faces in {FACES} (FACEWRIGHT_DATA names another place)"),
+    pytest.mark.xdist_group("codeformer learns"),  # the stages are run once for all
 ]
 
 
