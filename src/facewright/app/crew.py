@@ -372,9 +372,9 @@ class Crew:
             if order.settled:
                 return  # two workers had the last parts of an order that failed
             order.settled = True
+            order.job = order.restorer = order.earlier = None  # whoever holds the order does not hold the photo
         if isinstance(outcome, Finished):
             self.pace.photo(order.worked)
-        order.job = order.restorer = order.earlier = None  # whoever holds the order does not hold the photo
         try:
             order.end(outcome)
         except Exception:
