@@ -1,20 +1,23 @@
 """What each part of the small restorer's training is worth: one change a row, the same start, faces, seed and number of steps.
 
-    python benchmarks/ablation.py --start G.safetensors --start-discriminator D.safetensors --out runs/ablation [--steps 400]
-    python benchmarks/ablation.py ... --docs docs/gfpgan-mini.md        # puts the table between its marks
+    python benchmarks/ablation.py --start G.safetensors --start-discriminator D.safetensors --out runs/ablation
+    python benchmarks/ablation.py ... --docs docs/default.md        # puts the tables between their marks
 
-The rows stand in benchmarks/ablation.yaml. Each trains in a folder of its own below --out, where a killed one goes on and a finished one is
-taken as it is; --only NAME ... trains some, so that several processes can share the rows. Then all are measured on val-faces. A cell is the
-mean of a row less that of the first row, over the same faces; bold where they differ for sure (sign-flip test over people, Holm over the
-rows).
+The rows stand in benchmarks/ablation.yaml, in groups. Each trains in a folder of its own below --out, where a killed one goes on and a
+finished one is taken as it is; --only NAME ... trains some, so that several processes can share the rows. Then all are measured on
+val-faces. A cell is the mean of a row less that of its group's first row, over the same faces; bold where they differ for sure (sign-flip
+test over people, Holm over the rows).
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,27 @@ ROWS = Path(__file__).with_suffix(".yaml")
 DAMAGE = ("light", "medium", "heavy", "old-photo")
 SHOWN = {"psnr": 2, "identity": 4, "layers": 4, "landmarks": 3, "features": 4, "sharpness": 3}
 """Metrics by how their names begin, and digits."""
-COMMON = ("run.precision=bf16", "run.tensorboard=false", "run.log_every=50", "run.checkpoint_every=100", "run.batch=8")
+COMMON = {"run.precision": "bf16", "run.tensorboard": False, "run.log_every": 50, "run.checkpoint_every": 100, "run.batch": 8}
+
+
+@dataclass(frozen=True)
+class Row:
+    """settings: all that differ from the preset's."""
+
+    group: str
+    name: str
+    settings: dict[str, Any]
+
+    def trained(self, out: Path) -> Path:
+        """The row's exported weights, under its own name."""
+        slug = re.sub(r"\W+", "-", f"{self.group} {self.name}")
+        export = out / f"{slug}.safetensors"
+        if not export.is_file():
+            print(f"{self.name}: {out / slug}", flush=True)
+            overrides = [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
+            shutil.copyfile(train("gfpgan", "mini", overrides, out / slug), export)
+            gc.collect()  # a recipe and its engine know each other, and hold a gigabyte
+        return export
 
 
 def main() -> None:
@@ -40,64 +63,69 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True)
     parser.add_argument("--start-discriminator", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--data", default="../shared/data/faces")
-    parser.add_argument("--set", nargs="*", default=[], help="settings that all rows share, as key=value")
-    parser.add_argument("--only", nargs="+", help="train these rows, and measure nothing")
+    parser.add_argument("--only", nargs="+", help="train these rows, of every group that has them, and measure nothing")
     parser.add_argument("--limit", type=int, help="measure about so many faces")
     parser.add_argument("--docs", type=Path)
     given = parser.parse_args()
-    rows: dict[str, dict[str, Any]] = yaml.safe_load(ROWS.read_text(encoding="utf-8"))["rows"]
-    if unknown := [name for name in given.only or () if name not in rows]:
-        raise UsageError(f"there is no row {unknown[0]!r}", what_to_do=f"use: {', '.join(rows)}")
-    shared = [*COMMON, f"run.steps={given.steps}", f"recipe.data={given.data}", f"recipe.start={given.start}", *given.set]
-    exports = {}
-    for name in given.only or rows:
-        exports[name] = trained(name, rows[name], shared, given.start_discriminator, given.out)
+    rows = list(read_rows(given))
+    names = [row.name for row in rows]
+    if unknown := [name for name in given.only or () if name not in names]:
+        raise UsageError(f"there is no row {unknown[0]!r}", what_to_do=f"use: {', '.join(names)}")
     if given.only:
+        for row in rows:
+            if row.name in given.only:
+                row.trained(given.out)
         return
-    text = table(list(rows), list(exports.values()), given)
+    text = told(rows, [row.trained(given.out) for row in rows], given)
     print(text)
     if given.docs:
         write_between(given.docs, "ablation", text)
 
 
-def trained(name: str, changes: dict[str, Any], shared: list[str], discriminator: Path, out: Path) -> Path:
-    """The row's exported weights, under the row's name."""
-    slug = re.sub(r"\W+", "-", name)
-    export = out / f"{slug}.safetensors"
-    if export.is_file():
-        return export
-    overrides = [*shared, *(f"{key}={json.dumps(value)}" for key, value in changes.items())]
-    if changes.get("recipe.weights.adversarial") != 0:
-        overrides += [f"recipe.start_discriminator={discriminator}", "recipe.adversarial_from=0"]
-    print(f"{name}: {out / slug}", flush=True)
-    shutil.copyfile(train("gfpgan", "mini", overrides, out / slug), export)
-    return export
+def read_rows(given: argparse.Namespace) -> Iterator[Row]:
+    told = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
+    files = {"{start}": str(given.start), "{discriminator}": str(given.start_discriminator)}
+    for group, each in told["groups"].items():
+        shared = COMMON | told["settings"] | {"run.steps": each["steps"], "recipe.data": given.data} | each["settings"]
+        for name, changes in each["rows"].items():
+            settings = {key: files.get(value, value) if isinstance(value, str) else value for key, value in (shared | changes).items()}
+            yield Row(group, name, settings)
 
 
-def table(names: list[str], exports: list[Path], given: argparse.Namespace) -> str:
+def told(rows: list[Row], exports: list[Path], given: argparse.Namespace) -> str:
     choices = Choices(
         suite="val-faces", models=tuple(map(str, exports)), damage=DAMAGE, data=Path(given.data), limit=given.limit, rivals=()
     )
     results = Evaluation(choices).run(given.out / "measured").results
-    metrics = [(metric.name, digits) for start, digits in SHOWN.items() for metric in results.metrics if metric.name.startswith(start)]
     lines = [
-        f"{len(results.cases)} faces of {results.people} people, val-faces; {given.steps} steps of 8 faces from the same weights. The "
-        "first row is the mean itself, the others what changes; bold: for sure (sign-flip test over people, Holm, p < 0.05). Made by "
-        f"`python benchmarks/ablation.py --steps {given.steps}`."
+        f"{len(results.cases)} faces of {results.people} people, val-faces. The first row of a table is the mean itself, the others what "
+        "changes; bold: for sure (sign-flip test over people, Holm, p < 0.05). Made by `python benchmarks/ablation.py`."
     ]
-    for condition in results.scores:
-        lines += ["", f"| {condition} | {' | '.join(metric for metric, _ in metrics)} |", "|---" * (len(metrics) + 1) + "|"]
-        columns = [column(results, condition, metric, digits) for metric, digits in metrics]
-        lines += [f"| {name} | {' | '.join(cells)} |" for name, *cells in zip(names, *columns, strict=True)]
+    for group in dict.fromkeys(row.group for row in rows):
+        places = [place for place, row in enumerate(rows) if row.group == group]
+        steps = rows[places[0]].settings["run.steps"]
+        lines += ["", f"### {group[0].upper()}{group[1:]}: {steps} steps of {COMMON['run.batch']} faces"]
+        for condition in results.scores:
+            lines += ["", *table(results, condition, [rows[place].name for place in places], places)]
     return "\n".join(lines) + "\n"
 
 
-def column(results: Results, condition: str, metric: str, digits: int) -> list[str]:
-    """A cell for each row."""
+def table(results: Results, condition: str, names: list[str], places: list[int]) -> Iterator[str]:
+    """places: of the rows among the models that were measured."""
+    metrics = [(metric.name, digits) for start, digits in SHOWN.items() for metric in results.metrics if metric.name.startswith(start)]
+    # the first method is the damaged picture
+    methods = [method for method in results.scores[condition] if method != "damaged"]
+    yield f"| {condition} | {' | '.join(metric for metric, _ in metrics)} |"
+    yield "|---" * (len(metrics) + 1) + "|"
+    columns = [column(results, condition, [methods[place] for place in places], metric, digits) for metric, digits in metrics]
+    for name, *cells in zip(names, *columns, strict=True):
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def column(results: Results, condition: str, methods: list[str], metric: str, digits: int) -> list[str]:
+    """A cell for each method."""
     people = [case.person for case in results.cases]
-    methods = list(results.scores[condition])
     base, *others = (results.scores[condition][method][metric] for method in methods)
     worth = holm([sign_flip(values, base, people, seed=7) for values in others])
     cells = [f"{np.nanmean(base):.{digits}f}"]
