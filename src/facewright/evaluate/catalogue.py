@@ -81,10 +81,14 @@ METRICS: dict[str, Metric] = {
         Metric("identity[dlib]", "dlib", "lower", 3, "distance of two faces in dlib's embedding; one person lies under 0.6",
                aligned=True, flatters=True),
         Metric("layers[dlib]", "dlib", "lower", 3, "relative difference in dlib's inner layers", aligned=True, flatters=True),
+        Metric("identity[mini]", "mini", "lower", 3, "distance of two faces in our own embedding, which no loss uses: 0 to 2",
+               aligned=True),
         Metric("landmarks[onet]", "onet", "lower", 2, "how far O-Net's five points move, in % of the eye distance", aligned=True),
         Metric("features[onet]", "onet", "lower", 3, "relative difference of what O-Net sees", aligned=True),
         Metric("rank1[lbp]", "lbp", "higher", 1, "% of faces whose nearest true face, by local binary patterns, is their own",
                aligned=True, whole=True, vectors="lbp", least=2, factor=100),
+        Metric("rank1[mini]", "mini", "higher", 1, "% of faces whose nearest true face, by our own embedding, is their own",
+               aligned=True, whole=True, vectors="mini", least=2, factor=100),
         Metric("sharpness[ratio]", "pixels", "near 1", 2, "variance of the face's Laplacian over the truth's", aligned=True,
                geometric=True),
         Metric("niqe[faces]", "niqe-faces", "lower", 3, "unlikeness to clean faces; our own fit, not the published model", truth=False,
@@ -104,8 +108,8 @@ METRICS: dict[str, Metric] = {
 # fmt: on
 
 OFFLINE = (
-    "psnr[rgb]", "ssim[y]", "identity[dlib]", "layers[dlib]", "landmarks[onet]", "features[onet]", "rank1[lbp]", "sharpness[ratio]",
-    "kid[dlib]", "fid[dlib]",
+    "psnr[rgb]", "ssim[y]", "identity[dlib]", "layers[dlib]", "identity[mini]", "landmarks[onet]", "features[onet]", "rank1[lbp]",
+    "rank1[mini]", "sharpness[ratio]", "kid[dlib]", "fid[dlib]",
 )  # fmt: skip
 """What needs nothing but what ships inside."""
 WHERE_THERE = ("lpips[vgg]", "lpips[alex]", "niqe[faces]", "niqe[published]", "identity[arcface]", "fid")

@@ -19,6 +19,8 @@ from facewright.metrics.moments import Moments
 Vectors = Iterable[tuple[str, NDArray[Any]]]
 Reader = Callable[[], Vectors]
 """Names and vectors, afresh at each call."""
+Apart = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
+"""Distances of a vector to others, D and M x D: M."""
 Spread = tuple[float, float, float]
 """A number and its 95 % interval; nan where none is stated."""
 
@@ -65,24 +67,34 @@ def gaussian_distance(restored: Reader, truth: Reader) -> Spread:
     return _jackknife(frechet_distance(_joined(x), _joined(y)), without)
 
 
-def recognised(restored: Reader, truth: Reader) -> dict[str, float]:
-    """1 for each picture that lies nearer to its own true picture than to any other, by chi-square of local binary patterns, else 0.
+def recognised(apart: Apart, restored: Reader, truth: Reader) -> dict[str, float]:
+    """1 for each picture that lies nearer to its own true picture than to any other, else 0. apart: how far vectors are from each other.
 
     The others are at most GALLERY true pictures, evenly spread.
     """
     names = [name for name, _ in truth()]
     kept = _spread(len(names), GALLERY)
-    gallery = {name: vector / np.float32(256) for index, (name, vector) in enumerate(truth()) if index in kept}
+    gallery = {name: vector for index, (name, vector) in enumerate(truth()) if index in kept}
     held, stacked = list(gallery), np.stack(list(gallery.values()))
     found = {}
     for (name, probe), (own_name, own) in zip(restored(), truth(), strict=True):
         assert name == own_name, "both are read in the order of the names"
-        mine = float(lbp.chi_square(probe[None] / np.float32(256), own[None] / np.float32(256))[0, 0])
-        others = lbp.chi_square(probe[None] / np.float32(256), stacked)[0]
+        mine = float(apart(probe, own[None])[0])
+        others = apart(probe, stacked)
         if name in gallery:
             others[held.index(name)] = np.inf
         found[name] = float(mine <= others.min())
     return found
+
+
+def patterns_apart(one: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """Chi-square of local binary patterns, D and M x D, as counts of a cell's 256 places: M."""
+    return np.asarray(lbp.chi_square(one[None] / np.float32(256), others / np.float32(256))[0])
+
+
+def embeddings_apart(one: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """Euclidean distances of D to M x D: M."""
+    return np.asarray(np.linalg.norm(one[None].astype(np.float64) - others, axis=1))
 
 
 def sampled(reader: Reader, most: int = SAMPLE) -> NDArray[np.float64]:

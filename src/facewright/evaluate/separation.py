@@ -1,16 +1,16 @@
-"""How well the identity judge tells people apart: distances of two photographs of one person against those of different people."""
+"""How well a judge tells people apart: distances of two photographs of one person against those of different people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from facewright.errors import InputError
-from facewright.faces.identity import Identity
 
 Distances = NDArray[np.float64]
 
@@ -62,10 +62,12 @@ class Separation:
 
 def separation(embeddings: NDArray[np.float32], people: Sequence[str]) -> Separation:
     """embeddings: N x D; people: N names. Raises InputError where nobody is there twice."""
-    x = embeddings.astype(np.float64)
-    squares = np.square(x).sum(1)
-    distances = np.sqrt(np.maximum(squares[:, None] + squares[None] - 2 * x @ x.T, 0))
-    one, other = np.triu_indices(len(x), 1)
+    return separated(all_distances(embeddings), people)
+
+
+def separated(distances: Distances, people: Sequence[str]) -> Separation:
+    """distances: N x N, of each to each; people: N names. Raises InputError where nobody is there twice."""
+    one, other = np.triu_indices(len(distances), 1)
     names = np.asarray(people, dtype=np.str_)
     alike = names[one] == names[other]
     if not alike.any() or alike.all():
@@ -74,10 +76,18 @@ def separation(embeddings: NDArray[np.float32], people: Sequence[str]) -> Separa
     return Separation(np.sort(found[alike]), np.sort(found[~alike]))
 
 
-def embedded(pictures: NDArray[np.uint8], identity: Identity, batch: int = 16) -> NDArray[np.float32]:
-    """pictures: N x S x S x 3 aligned crops. Returns N x 128."""
+def all_distances(embeddings: NDArray[np.float32], others: NDArray[np.float32] | None = None) -> Distances:
+    """Euclidean distances of N x D to M x D, or to themselves: N x M."""
+    x = embeddings.astype(np.float64)
+    y = x if others is None else others.astype(np.float64)
+    return np.asarray(np.sqrt(np.maximum(np.square(x).sum(1)[:, None] + np.square(y).sum(1)[None] - 2 * x @ y.T, 0)))
+
+
+def embedded(pictures: NDArray[np.uint8], embed: Callable[[Tensor], Tensor], batch: int = 16) -> NDArray[np.float32]:
+    """pictures: N x S x S x 3 aligned crops. embed: N x 3 x S x S in [-1, 1] to N x D. Returns N x D."""
     parts = []
-    for start in range(0, len(pictures), batch):
-        crops = torch.from_numpy(pictures[start : start + batch]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        parts.append(identity.embed(crops).cpu().numpy())
+    with torch.inference_mode():
+        for start in range(0, len(pictures), batch):
+            crops = torch.from_numpy(pictures[start : start + batch]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            parts.append(embed(crops).cpu().numpy())
     return np.concatenate(parts)

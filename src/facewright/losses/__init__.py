@@ -6,6 +6,7 @@ from facewright.losses.components import component_style_loss
 from facewright.losses.embedding import EmbeddingLoss
 from facewright.losses.identity import ArcFaceIdentityLoss
 from facewright.losses.lpips import lpips_loss
+from facewright.losses.margin import angular_margin_softmax
 from facewright.losses.penalties import path_length_penalty, path_lengths, r1_penalty
 from facewright.losses.perceptual import PerceptualLoss, gram
 from facewright.losses.pixel import charbonnier, grid_l1, l1, mse, pyramid_l1
@@ -15,6 +16,7 @@ __all__ = [
     "EmbeddingLoss",
     "PerceptualLoss",
     "adaptive_weight",
+    "angular_margin_softmax",
     "charbonnier",
     "code_cross_entropy",
     "code_feature_loss",

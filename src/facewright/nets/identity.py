@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facewright.nets.blocks.chips import chip
+
 CHIP_SIZE = 150
 # The embedding's chip inside an FFHQ-aligned 512 crop: an upright square, measured over 439 faces (standard deviation
 # 2.7 and 3.9 px in the centre, 14.5 px in the side); dlib cuts its own from landmarks that we do not have.
@@ -100,18 +102,7 @@ class DlibEmbedding(nn.Module):
 
     def chip(self, crops: Tensor) -> Tensor:
         """The embedding's input from aligned crops: N x 3 x S x S in [-1, 1] to N x 3 x 150 x 150 in 0..255, antialiased."""
-        scale = crops.shape[-1] / 512
-        left, top = ((c - CHIP_SIDE / 2 + 0.5) * scale for c in CHIP_CENTRE)
-        side = CHIP_SIDE * scale
-        # cut whole pixels round the square, then place the sampling exactly: a resize of the cut alone would round the square
-        factor = side / CHIP_SIZE
-        if factor > 1:
-            crops = _blur(crops, 0.5 * (factor**2 - 1) ** 0.5)
-        centres = (torch.arange(CHIP_SIZE, device=crops.device, dtype=torch.float32) + 0.5) * factor
-        x, y = ((centres + start) / crops.shape[-1] * 2 - 1 for start in (left, top))
-        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).expand(len(crops), -1, -1, -1)
-        chips = F.grid_sample(crops.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-        return (chips + 1) * 127.5
+        return (chip(crops, CHIP_CENTRE, CHIP_SIDE, CHIP_SIZE) + 1) * 127.5
 
     def _enter(self, chips: Tensor) -> Tensor:
         x = F.relu(self.stem_affine(self.stem((chips - self.get_buffer("mean")) / 256)))
@@ -121,12 +112,3 @@ class DlibEmbedding(nn.Module):
 def _pad_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     channels, height, width = (want - have for want, have in zip(shape, x.shape[1:], strict=True))
     return F.pad(x, (0, width, 0, height, 0, channels)) if channels or height or width else x
-
-
-def _blur(x: Tensor, sigma: float) -> Tensor:
-    radius = max(1, int(3 * sigma + 0.5))
-    axis = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (axis / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1).repeat(3, 1, 1, 1).to(x.dtype)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), "reflect"), kernel, groups=3)
-    return F.conv2d(F.pad(x, (0, 0, radius, radius), "reflect"), kernel.transpose(2, 3), groups=3)

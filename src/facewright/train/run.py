@@ -14,6 +14,7 @@ from facewright.errors import UsageError
 from facewright.train.engine import EXPORT, Engine, Recipe, RunSettings
 from facewright.train.recipes.codeformer import STAGES, CodeFormerSettings, begun, codeformer_recipe
 from facewright.train.recipes.gfpgan import GfpganRecipe, GfpganSettings
+from facewright.train.recipes.identity import IdentityRecipe, IdentitySettings
 from facewright.train.recipes.stylegan2 import StyleGAN2Recipe, StyleGAN2Settings
 from facewright.train.settings import read_preset, resolve
 
@@ -46,6 +47,7 @@ class Entry:
 RECIPES = {
     "codeformer": Entry(CodeFormerSettings, codeformer_recipe, STAGES, begun),
     "gfpgan": Entry(GfpganSettings, GfpganRecipe),
+    "identity": Entry(IdentitySettings, IdentityRecipe),
     "stylegan2": Entry(StyleGAN2Settings, StyleGAN2Recipe),
 }
 

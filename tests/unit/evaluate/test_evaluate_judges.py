@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from fake_faces import face
 
-from facewright.degrade import steps
+import facewright
+from facewright.degrade import preset, steps
 from facewright.errors import ModelError, UsageError
 from facewright.evaluate.catalogue import METRICS, OFFLINE, WHERE_THERE, find
-from facewright.evaluate.distances import SAMPLE, gaussian_distance, kernel_distance, recognised
+from facewright.evaluate.distances import SAMPLE, gaussian_distance, kernel_distance, patterns_apart, recognised
 from facewright.evaluate.judges import Panel, open_panel, panel
 from facewright.evaluate.judges.panel import batched
 from facewright.evaluate.ordering import KINDS, ordering, swirled
@@ -67,9 +70,35 @@ def test_recognition_is_that_of_the_metric(clean: list[Image]) -> None:
     blurred = np.stack([lbp.describe(steps.eight_bits(KINDS["blur"][0](each, 8, ""))) for each in clean])
     counts, probes = (np.rint(each * 256).astype(np.uint16) for each in (described, blurred))
     names = [str(number) for number in range(len(clean))]
-    found = recognised(lambda: zip(names, probes, strict=True), lambda: zip(names, counts, strict=True))
+    found = recognised(patterns_apart, lambda: zip(names, probes, strict=True), lambda: zip(names, counts, strict=True))
     assert np.mean(list(found.values())) == pytest.approx(lbp.rank_one(blurred, described))
-    assert all(recognised(lambda: zip(names, counts, strict=True), lambda: zip(names, counts, strict=True)).values())
+    assert all(recognised(patterns_apart, lambda: zip(names, counts, strict=True), lambda: zip(names, counts, strict=True)).values())
+
+
+def test_in_our_own_embedding_a_stranger_is_further_than_the_same_face_damaged(clean: list[Image]) -> None:
+    judges = open_panel(find(["identity[mini]", "rank1[mini]"]))
+    truth = looked(judges, clean)
+    for level in ("light", "medium", "heavy"):
+        damaged = looked(judges, [preset(level).scaled(128)(each, np.random.default_rng(n))[0] for n, each in enumerate(clean)])
+        own = judges.compare(damaged, truth)["identity[mini]"]
+        strangers = [judges.compare(damaged, [seen.roll(turn, 0) for seen in truth])["identity[mini]"] for turn in range(1, len(clean))]  # type: ignore[attr-defined]
+        assert own.mean() < np.mean(strangers)
+    names = [str(number) for number in range(len(clean))]
+    vectors = judges.vectors(truth)["mini"]
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(clean)), abs=1e-5)
+    (rank_one,) = judges.whole
+    whole = judges.of_sets(rank_one).each
+    assert whole is not None
+    swapped = [1, 0, *range(2, len(clean))]
+    found = whole(lambda: zip(names, vectors[swapped], strict=True), lambda: zip(names, vectors, strict=True))
+    assert list(found.values()) == [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_what_judges_only_is_named_by_nothing_that_trains() -> None:
+    room = Path(facewright.__file__).parent
+    for path in [*room.glob("train/**/*.py"), *room.glob("train/presets/*.yaml"), *room.glob("losses/*.py")]:
+        assert "identity-mini" not in path.read_text(encoding="utf-8"), path
+    assert not METRICS["identity[mini]"].flatters and not METRICS["rank1[mini]"].flatters
 
 
 @pytest.mark.parametrize("distance", [kernel_distance, gaussian_distance])
@@ -114,7 +143,7 @@ def test_distances_in_dlibs_embedding_rise_with_every_damage(clean: list[Image])
     names = [f"{number:02}" for number in range(24)]
 
     def vectors(images: list[Image]) -> np.ndarray:
-        return embedded(np.stack([steps.eight_bits(image) for image in images]), identity)
+        return embedded(np.stack([steps.eight_bits(image) for image in images]), identity.embed)
 
     def distance(x: np.ndarray, y: np.ndarray) -> float:
         return kernel_distance(lambda: zip(names, x, strict=True), lambda: zip(names, y, strict=True))[0]

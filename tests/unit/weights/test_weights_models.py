@@ -111,7 +111,7 @@ def test_a_device_that_is_not_there(tmp_path: Path, device: str) -> None:
         load_model(tmp_path / "a.pth", device=device)
 
 
-@pytest.mark.parametrize("name", ["mtcnn", "identity-dlib"])
+@pytest.mark.parametrize("name", ["mtcnn", "identity-dlib", "identity-mini"])
 def test_bundled_helpers_load(name: str) -> None:
     model = load_model(name)
     assert bundled(name) == find(name) == Path(model.info["path"])

@@ -17,6 +17,7 @@ from facewright.nets.arcface import ResNetArcFace
 from facewright.nets.bisenet import BiSeNet
 from facewright.nets.codeformer import CodeFormer
 from facewright.nets.gfpgan import GFPGAN
+from facewright.nets.mobilefacenet import MobileFaceNet
 from facewright.nets.parsenet import ParseNet
 from facewright.nets.realesrgan import RRDBNet, SRVGGNetCompact
 from facewright.nets.restoreformer import RestoreFormer
@@ -155,7 +156,7 @@ needs_reference = pytest.mark.skipif(not TABLES, reason="no reference fixtures; 
 @needs_reference
 def test_the_reference_is_whole() -> None:
     found = {told.architecture for table in TABLES if (told := ours(*table.values[:2]))}
-    elsewhere = {"vgg19", "vgg16", "identity.dlib", *JUDGES} | {"mtcnn" + part for part in PARTS}
+    elsewhere = {"vgg19", "vgg16", "identity.dlib", "identity.mobilefacenet", *JUDGES} | {"mtcnn" + part for part in PARTS}
     assert found == {each.name for each in ARCHITECTURES} - elsewhere
 
 
@@ -389,6 +390,7 @@ SIZED: dict[str, tuple[Any, Any]] = {
         },
     ),
     "bisenet": (BiSeNet, {"num_class": st.integers(1, 40)}),
+    "identity.mobilefacenet": (MobileFaceNet, {"channels": st.integers(1, 96), "embedding": st.integers(2, 512)}),
     "restoreformer": (
         RestoreFormer,
         {
@@ -442,6 +444,7 @@ def test_bundled_networks_are_told_apart() -> None:
     from facewright.nets.mtcnn import ONet, PNet, RNet
 
     nets = {"mtcnn.pnet": PNet(), "mtcnn.rnet": RNet(), "mtcnn.onet": ONet(), "identity.dlib": DlibEmbedding()}
+    nets |= {"identity.mobilefacenet": MobileFaceNet(8)}
     for name, net in nets.items():
         assert recognise(net.state_dict()).architecture == name
         assert type(recognise(net.state_dict()).build("meta")) is type(net)

@@ -1,4 +1,4 @@
-"""Judges of faces that ship inside: dlib's embedding, the O-Net, local binary patterns. All want aligned square crops.
+"""Judges of faces that ship inside: dlib's embedding, our own, the O-Net, local binary patterns. All want aligned square crops.
 
 dlib's embedding is close to a loss that trains our models; no loss saw the others.
 """
@@ -6,6 +6,7 @@ dlib's embedding is close to a loss that trains our models; no loss saw the othe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewright.evaluate.distances import Whole, gaussian_distance, kernel_distance, recognised
+from facewright.evaluate.distances import Whole, embeddings_apart, gaussian_distance, kernel_distance, patterns_apart, recognised
 from facewright.evaluate.judges.judge import Values
 from facewright.faces.align import TEMPLATE, TEMPLATE_SIZE
 from facewright.faces.identity import Identity
 from facewright.metrics import lbp
+from facewright.nets.mobilefacenet import MobileFaceNet
 from facewright.nets.mtcnn import ONet
 from facewright.weights import load_model
 
@@ -56,6 +58,26 @@ class Dlib:
 
     def vectors(self, seen: SeenByDlib) -> dict[str, NDArray[Any]]:
         return {"dlib": seen.people.float().cpu().numpy()}
+
+
+class Mini:
+    """`identity[mini]`, and the vectors of `rank1[mini]`: our own embedding, each of length 1."""
+
+    whole: Mapping[str, Whole] = {"rank1[mini]": Whole(each=partial(recognised, embeddings_apart))}
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.network: MobileFaceNet = load_model("identity-mini", device=device).net  # type: ignore[assignment]
+
+    @torch.inference_mode()
+    def look(self, pictures: Tensor) -> Tensor:
+        return self.network.people(pictures.to(self.device) * 2 - 1)
+
+    def compare(self, seen: Tensor, truth: Tensor | None) -> dict[str, Values]:
+        return {} if truth is None else {"identity[mini]": _values((seen - truth).norm(dim=1))}
+
+    def vectors(self, seen: Tensor) -> dict[str, NDArray[Any]]:
+        return {"mini": seen.cpu().numpy()}
 
 
 class SeenByOnet(NamedTuple):
@@ -101,7 +123,7 @@ class Onet:
 class Lbp:
     """The vectors of `rank1[lbp]`, as counts of a cell's 256 places."""
 
-    whole: Mapping[str, Whole] = {"rank1[lbp]": Whole(each=recognised)}
+    whole: Mapping[str, Whole] = {"rank1[lbp]": Whole(each=partial(recognised, patterns_apart))}
 
     def look(self, pictures: Tensor) -> NDArray[np.uint16]:
         levels = (pictures * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

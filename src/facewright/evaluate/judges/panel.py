@@ -42,6 +42,12 @@ def _dlib(wanted: Wanted) -> Judge:
     return Dlib(wanted.device)
 
 
+def _mini(wanted: Wanted) -> Judge:
+    from facewright.evaluate.judges.faces import Mini
+
+    return Mini(wanted.device)
+
+
 def _onet(wanted: Wanted) -> Judge:
     from facewright.evaluate.judges.faces import Onet
 
@@ -70,6 +76,7 @@ FETCHED = ("niqe-faces", "niqe-published", "lpips-vgg", "lpips-alex", "lpips-squ
 JUDGES: dict[str, Opener] = {
     "pixels": _pixels,
     "dlib": _dlib,
+    "mini": _mini,
     "onet": _onet,
     "lbp": _lbp,
     **{name: _fetched(name) for name in FETCHED},

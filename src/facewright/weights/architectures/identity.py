@@ -16,6 +16,11 @@ def arcface(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def mobilefacenet(shapes: Shapes) -> dict[str, Any]:
+    """Arguments of nets.mobilefacenet.MobileFaceNet: how wide it begins, and how many numbers it gives."""
+    return {"channels": shapes.axis("stem.0.weight", 0), "embedding": shapes.axis("embed.0.weight", 0)}
+
+
 IDENTITY = (
     Architecture(
         "identity.dlib",
@@ -30,5 +35,12 @@ IDENTITY = (
         ("conv1.weight", "layer1.0.bn0.weight", "layer4.0.bn0.weight", "bn4.weight", "fc5.weight", "bn5.weight"),
         "facewright.nets.arcface:ResNetArcFace",
         arcface,
+    ),
+    Architecture(
+        "identity.mobilefacenet",
+        "the face embedding MobileFaceNet",
+        ("stem.0.weight", "depthwise.0.weight", "blocks.14.project.0.weight", "gather.0.weight", "embed.1.running_var"),
+        "facewright.nets.mobilefacenet:MobileFaceNet",
+        mobilefacenet,
     ),
 )
