@@ -65,6 +65,8 @@ def without(net: GFPGAN, muted: tuple[str, ...], x: Tensor, noise: list[Tensor])
             hooks.append(branch.register_forward_hook(lambda module, given, result, make=constant[name]: make(result)))
     if net.input_skip is not None:
         hooks.append(net.input_skip.register_forward_hook(lambda module, given, result: torch.zeros_like(result)))
+    if net.refine is not None:
+        hooks.append(net.refine.register_forward_hook(lambda module, given, result: given[0]))
     try:
         return levels(net(x, noise=noise, return_rgb=False)[0])
     finally:

@@ -13,7 +13,7 @@ from facewright.errors import InputError, UsageError
 from facewright.nets.blocks.frozen import merge_upsampling, up_conv
 from facewright.nets.blocks.modulated import ModulatedConv2d
 from facewright.nets.blocks.resample import bilinear_up
-from facewright.nets.gfpgan import GFPGAN, clean_of, prepare
+from facewright.nets.gfpgan import GFPGAN, clean_of, prepare, refined
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channel_table, minibatch_stddev
 
 SMALL: dict[str, Any] = {"out_size": 32, "num_style_feat": 16, "num_mlp": 2, "narrow": 1 / 16}
@@ -106,6 +106,25 @@ class TestFold:
             GFPGAN(out_size=32, num_style_feat=16, narrow=1 / 16, fold=fold)
 
 
+class TestRefine:
+    def test_a_network_that_gets_it_computes_what_it_did(self) -> None:
+        net, x = small(fold=2), faces()
+        grown = refined(net, 4)
+        torch.testing.assert_close(grown(x, randomize_noise=False), net(x, randomize_noise=False), rtol=0, atol=0)
+        assert grown.arguments == net.arguments | {"refine": 4}
+
+    def test_it_looks_across_the_folds(self) -> None:
+        """Three pixels to each side, in another fold, and no further."""
+        net, (x,) = small(fold=4, refine=4), faces(1)
+        assert net.refine is not None
+        changed = x.clone()
+        changed[:, 16, 16] += 1
+        with torch.no_grad():
+            moved = (net.refine(changed[None], x[None]) - net.refine(x[None], x[None]))[0].abs().sum(0) > 1e-7
+        rows, columns = (axis.tolist() for axis in torch.nonzero(moved, as_tuple=True))
+        assert (min(rows), max(rows), min(columns), max(columns)) == (13, 19, 13, 19)
+
+
 class TestModulatedConv:
     @pytest.mark.parametrize("flavour", ["clean", "bilinear", "original"])
     @pytest.mark.parametrize("sampling", [None, "up", "down"])
@@ -173,6 +192,7 @@ class TestPrepared:
             {"input_skip": True},
             {"flavour": "bilinear"},
             {"fold": 2, "input_skip": True},
+            {"fold": 2, "refine": 3},
         ],
         ids=str,
     )

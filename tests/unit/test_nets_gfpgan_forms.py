@@ -38,6 +38,7 @@ OPTIONS = st.fixed_dictionaries(
         "sft_half": st.booleans(),
         "different_w": st.booleans(),
         "input_skip": st.booleans(),
+        "refine": st.sampled_from([0, 3]),
         "fold": st.sampled_from([1, 2]),
         "lr_mlp": st.sampled_from([0.01, 0.1]),
     }

@@ -32,7 +32,7 @@ LAYOUTS: dict[str, str | None] = {
 # Networks that are cut out of a published file under names of their own.
 PARTS_OF_A_FILE = ("vgg19", "vgg16")
 # What only our GFPGAN and CodeFormer have, and the value that leaves it out.
-OURS = {"fold": 1, "input_skip": False}
+OURS = {"fold": 1, "input_skip": False, "refine": 0}
 
 
 def serialised(model: Model, state: dict[str, Tensor]) -> bytes:

@@ -42,6 +42,9 @@ class GFPGAN(nn.Module):
     fold: ours too: the picture is folded into fold x fold times as many channels (pixel unshuffle) and the network, a GFPGAN of
     R / fold pixels, works on those; on a CPU half the time goes into the largest size, where the channels are fewest. Resolutions
     and `channels` are then those of the folded picture.
+    refine: ours too: so many channels between two convolutions, 5 x 5 and 3 x 3, that see the unfolded picture beside the input and
+    add to it, nothing at first. Every place of a fold is drawn by filters of its own, so what a folded network draws knows the grid of the
+    folds (dots on the eyes, where a discriminator asks for detail); these look across it.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class GFPGAN(nn.Module):
         channels: Mapping[int, int] | None = None,
         input_skip: bool = False,
         fold: int = 1,
+        refine: int = 0,
         lr_mlp: float = 0.01,
         resample_kernel: Sequence[float] = FIR,
     ) -> None:
@@ -83,6 +87,7 @@ class GFPGAN(nn.Module):
             "channels": None if channels is None else dict(channels),
             "input_skip": input_skip,
             "fold": fold,
+            "refine": refine,
             "lr_mlp": lr_mlp,
             "resample_kernel": tuple(resample_kernel),
         }
@@ -134,6 +139,7 @@ class GFPGAN(nn.Module):
             self.input_skip = nn.Conv2d(colours, colours, 1)
             nn.init.dirac_(self.input_skip.weight)
             nn.init.zeros_(self.input_skip.bias)  # type: ignore[arg-type]
+        self.refine = Refine(refine) if refine else None
 
     def forward(
         self,
@@ -151,7 +157,7 @@ class GFPGAN(nn.Module):
         Raises InputError for pictures of another size.
         """
         _check_size(x, self.out_size)
-        x = F.pixel_unshuffle(x, self.fold)
+        whole, x = x, F.pixel_unshuffle(x, self.fold)
         style, features = self.encode(x)
         conditions: list[Tensor] = []
         rgbs: list[Tensor] = []
@@ -169,7 +175,8 @@ class GFPGAN(nn.Module):
         )
         if self.input_skip is not None:
             picture = picture + self.input_skip(x)
-        return F.pixel_shuffle(picture, self.fold), rgbs
+        picture = F.pixel_shuffle(picture, self.fold)
+        return picture if self.refine is None else self.refine(picture, whole), rgbs
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The U-Net: the style, N x S or N x L x S, and its features at 8 px .. R, N x c_r x r x r each."""
@@ -253,7 +260,9 @@ class PreparedGFPGAN(nn.Module):
             self.convs.append(FrozenStyleConv(second, kind(side), fold=fold))
             self.to_rgbs.append(FrozenToRGB(cast(ToRGB, decoder.to_rgbs[j]), kind(side)))
         self.noises = copy.deepcopy(decoder.noises)
-        self.input_skip = copy.deepcopy(net.input_skip)
+        self.input_skip, self.refine = copy.deepcopy(net.input_skip), copy.deepcopy(net.refine)
+        if self.refine is not None:
+            self.refine.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -268,7 +277,8 @@ class PreparedGFPGAN(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """As GFPGAN.forward."""
         _check_size(x, self.out_size)
-        x = F.pixel_unshuffle(x.float(), self.fold)
+        whole = x.float()
+        x = F.pixel_unshuffle(whole, self.fold)
         stored = [self.noises.get_buffer(f"noise{i}") for i in range(len(self.convs))]
         chosen: list[Tensor] = []
         for i, buffer in enumerate(stored):
@@ -282,7 +292,10 @@ class PreparedGFPGAN(nn.Module):
             pictures.append(picture)
             rgbs.append(own)
         pyramid = [F.pixel_shuffle(torch.cat(level), self.fold) for level in zip(*rgbs, strict=True)]
-        return F.pixel_shuffle(torch.cat(pictures), self.fold), pyramid
+        unfolded = [F.pixel_shuffle(picture, self.fold) for picture in pictures]
+        if self.refine is not None:
+            unfolded = [self.refine(picture, whole[n : n + 1]) for n, picture in enumerate(unfolded)]
+        return torch.cat(unfolded), pyramid
 
     def make_noise(self, generator: torch.Generator | None = None) -> list[Tensor]:
         """As GFPGAN.make_noise; a seed gives the same."""
@@ -348,6 +361,13 @@ def bilinear_of(net: GFPGAN) -> GFPGAN:
     return bilinear.train(net.training)
 
 
+def refined(net: GFPGAN, channels: int) -> GFPGAN:
+    """A network without `refine`, with so many channels of it: it computes the same until they have learned."""
+    grown = GFPGAN(**{**net.arguments, "refine": channels})
+    grown.load_state_dict(net.state_dict(), strict=False)
+    return grown.train(net.training)
+
+
 def clean_state(state: Mapping[str, Tensor], lr_mlp: float = 0.01) -> dict[str, Tensor]:
     """A state of the "bilinear" flavour as one of the "clean" flavour: run-time scales and gains are folded into the weights.
 
@@ -403,6 +423,21 @@ CLEAN_RULES: list[tuple[str, str, bool, float]] = [
     (r"^(condition_\w+\.\d+)\.0\.bias$", r"\1.0.bias", False, _R2),
     (r"^(condition_\w+\.\d+\.2|toRGB\.\d+|final_linear)\.weight$", r"\1.weight", True, 1),
 ]
+
+
+class Refine(nn.Module):
+    """What `refine` of GFPGAN adds to a picture: N x 3 x R x R, the input likewise."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(6, channels, 5, padding=2)
+        self.draw = nn.Conv2d(channels, 3, 3, padding=1)
+        nn.init.zeros_(self.draw.weight)
+        nn.init.zeros_(self.draw.bias)  # type: ignore[arg-type]
+
+    def forward(self, picture: Tensor, x: Tensor) -> Tensor:
+        change: Tensor = self.draw(F.leaky_relu(self.look(torch.cat([picture, x], 1)), SLOPE))
+        return picture + change
 
 
 class FacialComponentDiscriminator(nn.Module):

@@ -110,6 +110,16 @@ def test_a_clean_file_can_also_be_trained_as_it_is(tmp_path: Path) -> None:
         build(finetuning("nowhere", f"recipe.start={file}", "recipe.flavour=original").recipe)
 
 
+def test_a_start_without_refining_gets_it_and_is_at_first_what_it_was(tmp_path: Path) -> None:
+    file = stored(GFPGAN("clean", **SMALL, input_skip=True), tmp_path / "start.safetensors")
+    built = build(finetuning("nowhere", f"recipe.start={file}", "recipe.refine=3").recipe)
+    generator = built.by_name["generator"]
+    assert built.settings.refine == 3 and generator.get_parameter("refine.draw.weight").requires_grad
+    torch.testing.assert_close(generator(pictures(32), randomize_noise=False)[0], restored(file, 32))
+    with pytest.raises(UsageError, match="refine cannot be -1"):
+        finetuning("nowhere", "recipe.refine=-1")
+
+
 @pytest.mark.parametrize(
     ("override", "told"), [("recipe.size=64", "64.*32"), ("recipe.channels=[8, 8, 8, 8]", "8, 8"), ("recipe.input_skip=true", "input_skip")]
 )

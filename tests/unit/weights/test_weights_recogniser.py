@@ -313,13 +313,22 @@ def test_the_vggs_are_told_apart() -> None:
     sft_half=st.booleans(),
     different_w=st.booleans(),
     input_skip=st.booleans(),
+    refine=st.sampled_from([0, 1, 16]),
     table=st.one_of(
         st.tuples(st.sampled_from([1, 2, 0.5]), st.sampled_from([1, 0.5, 0.25, 3 / 32, 1 / 8])),
         st.lists(st.integers(1, 40), min_size=7, max_size=7),
     ),
 )
 def test_any_gfpgan_is_recognised(
-    flavour: Any, out_size: int, num_style_feat: int, num_mlp: int, sft_half: bool, different_w: bool, input_skip: bool, table: Any
+    flavour: Any,
+    out_size: int,
+    num_style_feat: int,
+    num_mlp: int,
+    sft_half: bool,
+    different_w: bool,
+    input_skip: bool,
+    refine: int,
+    table: Any,
 ) -> None:
     if isinstance(table, tuple):
         sizes: dict[str, Any] = {"channel_multiplier": table[0], "narrow": table[1]}
@@ -334,6 +343,7 @@ def test_any_gfpgan_is_recognised(
         "sft_half": sft_half,
         "different_w": different_w,
         "input_skip": input_skip,
+        "refine": refine,
         **sizes,
     }
     try:

@@ -41,6 +41,7 @@ def restorer(shapes: Shapes) -> dict[str, Any]:
         # the decoder's size is that of the folded picture, whose colours are in its channels
         "out_size": out_size * fold,
         "fold": fold,
+        "refine": shapes.axis("refine.look.weight", 0) if "refine.look.weight" in shapes else 0,
     }
 
 

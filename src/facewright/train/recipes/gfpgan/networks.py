@@ -11,7 +11,7 @@ from torch import nn
 
 from facewright.errors import ModelError, UsageError
 from facewright.nets.blocks.modulated import Flavour
-from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator, bilinear_of
+from facewright.nets.gfpgan import GFPGAN, FacialComponentDiscriminator, bilinear_of, refined
 from facewright.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channel_table
 from facewright.train.channels import by_resolution, in_order
 from facewright.train.recipes.gfpgan.settings import PARTS, GfpganSettings
@@ -83,6 +83,7 @@ def _new(settings: GfpganSettings, **options: Any) -> GFPGAN:
         input_is_latent=True,
         input_skip=settings.input_skip,
         fold=settings.fold,
+        refine=settings.refine,
         **options,
     )
 
@@ -91,6 +92,8 @@ def _started(settings: GfpganSettings) -> tuple[GFPGAN, GfpganSettings, bool]:
     """The generator of `start`, trainable. A plain clean one is trained in the bilinear form; one with our additions as it is."""
     model = _loaded(settings.start, "gfpgan", "the generator", settings.flavour)
     generator = cast(GFPGAN, model.net)
+    if settings.refine and generator.refine is None:
+        generator = refined(generator, settings.refine)
     file, skip = generator.flavour, generator.input_skip is not None
     trained = settings.flavour or ("bilinear" if file == "clean" and not skip and generator.fold == 1 else file)
     if trained != file and (file, trained) != ("clean", "bilinear"):
@@ -105,6 +108,7 @@ def _started(settings: GfpganSettings) -> tuple[GFPGAN, GfpganSettings, bool]:
         channels=in_order(generator.stylegan_decoder.channels),
         style=generator.num_style_feat,
         fold=generator.fold,
+        refine=generator.arguments["refine"],
         input_skip=skip,
         flavour=trained,
     )
@@ -160,7 +164,7 @@ def _start_well(generator: GFPGAN) -> None:
     The decoder's picture starts faint, so that with a skip from the input training begins with the damaged picture.
     """
     for name, module in generator.named_modules():
-        if not isinstance(module, nn.Conv2d) or name.startswith(("stylegan_decoder", "input_skip", "toRGB")):
+        if not isinstance(module, nn.Conv2d) or name.startswith(("stylegan_decoder", "input_skip", "refine", "toRGB")):
             continue
         linear = name.endswith(".skip") or name.endswith(".2")
         nn.init.kaiming_normal_(module.weight, a=1.0 if linear else 0.2)

@@ -40,6 +40,7 @@ class GfpganSettings:
     style: int = 0
     input_skip: bool = False
     fold: int = 0
+    refine: int = 0  # a `start` without it gets it new
     fix_decoder: bool = False
 
     # discriminator: the published one; on random crops of `crop` pixels where that is less than `size`
@@ -149,6 +150,8 @@ class GfpganSettings:
         """As far as they are known: what a file will decide is checked when it has."""
         if self.flavour and self.flavour not in get_args(Flavour):
             raise UsageError(f"recipe.flavour cannot be {self.flavour!r}", what_to_do=f"use one of: {', '.join(get_args(Flavour))}")
+        if self.refine < 0:
+            raise UsageError(f"recipe.refine cannot be {self.refine}", "it is a number of channels, or 0 for none")
         size, fold, channels = self._known("size"), self._known("fold"), self._known("channels")
         if size and fold and channels:
             check_channels("recipe.channels", channels, size // fold)
