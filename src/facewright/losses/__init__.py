@@ -1,6 +1,6 @@
 """What training minimises."""
 
-from facewright.losses.adversarial import discriminator_logistic, gan_loss, generator_nonsaturating
+from facewright.losses.adversarial import discriminator_logistic, gan_loss, generator_nonsaturating, relativistic_logistic
 from facewright.losses.codebook import adaptive_weight, code_cross_entropy, code_feature_loss, mean_distance, perplexity
 from facewright.losses.components import component_style_loss
 from facewright.losses.embedding import EmbeddingLoss
@@ -35,4 +35,5 @@ __all__ = [
     "perplexity",
     "pyramid_l1",
     "r1_penalty",
+    "relativistic_logistic",
 ]

@@ -57,3 +57,12 @@ def generator_nonsaturating(fake_score: Tensor) -> Tensor:
 def discriminator_logistic(real_score: Tensor, fake_score: Tensor) -> Tensor:
     """mean softplus(-D(x)) + mean softplus(D(G))."""
     return F.softplus(-real_score).mean() + F.softplus(fake_score).mean()
+
+
+def relativistic_logistic(score: Tensor, other: Tensor) -> Tensor:
+    """mean softplus(-(score - other)): that these score above those, pair by pair; any shape, raw.
+
+    The discriminator's loss with the real pictures first, the generator's with the fakes first (Jolicoeur-Martineau, "The relativistic
+    discriminator", ICLR 2019, arXiv:1807.00734, section 4.1, RpGAN with the logistic loss).
+    """
+    return F.softplus(other - score).mean()

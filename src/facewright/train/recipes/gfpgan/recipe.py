@@ -23,6 +23,7 @@ from facewright.losses import (
     grid_l1,
     pyramid_l1,
     r1_penalty,
+    relativistic_logistic,
 )
 from facewright.nets.blocks.layout import channels_last
 from facewright.nets.blocks.roi_align import roi_align
@@ -120,7 +121,7 @@ class GfpganRecipe:
         real, fake = crops(s.crop, batch.clean, restored)
         parts = self._parts(batch, restored) if plays else {}
         if plays:
-            losses |= self._judged(fake) | self._judged_parts(parts)  # adversarial; left_eye, right_eye, mouth, component_style
+            losses |= self._judged(real, fake) | self._judged_parts(parts)  # adversarial; left_eye, right_eye, mouth, component_style
         engine.update("generator", losses, weights)
 
         if plays and engine.step % s.discriminator_every == 0:
@@ -150,11 +151,17 @@ class GfpganRecipe:
         with self.engine.autocast():
             return dict(self.guidance(restored, clean))
 
-    def _judged(self, fake: Tensor) -> dict[str, Tensor]:
+    def _judged(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         if "discriminator" not in self.networks:
             return {}
+        discriminator = self.networks["discriminator"]
         with self.engine.autocast():
-            return {"adversarial": generator_nonsaturating(self.networks["discriminator"](fake).float())}
+            score = discriminator(fake).float()
+            if not self.settings.relativistic:
+                return {"adversarial": generator_nonsaturating(score)}
+            with torch.no_grad():
+                other = discriminator(real).float()
+        return {"adversarial": relativistic_logistic(score, other)}
 
     def _judged_parts(self, parts: Crops) -> dict[str, Tensor]:
         """Section 3.4, facial component loss (eq. 7): how real each part looks, and how like the truth its style is."""
@@ -177,7 +184,8 @@ class GfpganRecipe:
         s, engine, discriminator = self.settings, self.engine, self.networks["discriminator"]
         with engine.autocast():
             real_score, fake_score = discriminator(real).float(), discriminator(fake).float()
-        losses = {"logistic": discriminator_logistic(real_score, fake_score)}
+        logistic = relativistic_logistic if s.relativistic else discriminator_logistic
+        losses = {"logistic": logistic(real_score, fake_score)}
         since = engine.step - s.r1_first
         if since >= 0 and since % (s.r1_every * s.discriminator_every) == 0:
             real = real.detach().requires_grad_(True)

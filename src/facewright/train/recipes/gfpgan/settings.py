@@ -50,6 +50,9 @@ class GfpganSettings:
     r1_every: int = 16
     r1_first: int = 0  # the first step with R1; published: 15, at the iterations 16, 32, ...
     discriminator_every: int = 1
+    # scores count against the same face's other picture; published: each by itself. Where faces are few, a discriminator by itself
+    # hardly gets beyond chance: how much a scene differs from the next is more than how a restored picture differs from its truth
+    relativistic: bool = False
     adversarial_from: int = 1000
 
     # optimisers: Adam
