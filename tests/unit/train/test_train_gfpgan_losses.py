@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,21 @@ def test_the_published_lazy_regularisation_comes_at_every_nth_iteration(tmp_path
         recipe.step(faces())
     updates = [losses for name, losses, _ in engine.heard if name == "discriminator"]
     assert [step + 1 for step, losses in enumerate(updates) if "r1" in losses] == [4, 8, 12]
+
+
+def test_a_relativistic_game_is_lost_by_nobody_where_both_pictures_are_the_same(tmp_path: Path) -> None:
+    alone = dict.fromkeys(ALL, 0.0) | {"adversarial": 1.0}
+    recipe, engine = stepped(small(weights=alone, relativistic=True, r1_every=100, r1_first=50), tmp_path)
+    told = {name: losses for name, losses, _ in engine.heard}
+    assert float(told["discriminator"]["logistic"]) != pytest.approx(math.log(2), abs=1e-4)
+    # of a batch that is restored perfectly, each score is its rival's: half a chance each
+    same = faces().clean
+    recipe.networks["generator"].forward = lambda *_, **__: (same.clone().requires_grad_(True), [])  # type: ignore[method-assign]
+    engine.heard.clear()
+    recipe.step(faces())
+    told = {name: losses for name, losses, _ in engine.heard}
+    assert float(told["discriminator"]["logistic"]) == pytest.approx(math.log(2), abs=1e-5)
+    assert float(told["generator"]["adversarial"]) == pytest.approx(math.log(2), abs=1e-5)
 
 
 @settings(max_examples=25, deadline=None)

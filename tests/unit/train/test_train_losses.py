@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from facewright.losses import EmbeddingLoss, discriminator_logistic, generator_nonsaturating, grid_l1, pyramid_l1, r1_penalty
+from facewright.losses import (
+    EmbeddingLoss,
+    discriminator_logistic,
+    generator_nonsaturating,
+    grid_l1,
+    pyramid_l1,
+    r1_penalty,
+    relativistic_logistic,
+)
 from facewright.weights import load_model
 
 
@@ -36,6 +44,16 @@ def test_the_game_s_two_sides(score: float) -> None:
     wrong = torch.tensor([-50.0], requires_grad=True)
     generator_nonsaturating(wrong).backward()  # type: ignore[no-untyped-call]
     assert wrong.grad is not None and float(wrong.grad) == pytest.approx(-1)
+
+
+@given(scores=st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=1, max_size=6), shift=st.floats(-9, 9))
+def test_a_relativistic_discriminator_knows_differences_only(scores: list[tuple[float, float]], shift: float) -> None:
+    real, fake = torch.tensor(scores, dtype=torch.float64).T
+    expected = sum(math.log1p(math.exp(-(r - f))) for r, f in scores) / len(scores)
+    assert float(relativistic_logistic(real, fake)) == pytest.approx(expected, rel=1e-9)
+    torch.testing.assert_close(relativistic_logistic(real + shift, fake + shift), relativistic_logistic(real, fake))
+    # what one side hopes the other fears: the two losses differ by what they play for
+    torch.testing.assert_close(relativistic_logistic(fake, real) - relativistic_logistic(real, fake), (real - fake).mean())
 
 
 def test_the_pyramid_sees_every_level_alike() -> None:
