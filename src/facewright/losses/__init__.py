@@ -9,7 +9,7 @@ from facewright.losses.lpips import lpips_loss
 from facewright.losses.margin import angular_margin_softmax
 from facewright.losses.penalties import path_length_penalty, path_lengths, r1_penalty
 from facewright.losses.perceptual import PerceptualLoss, gram
-from facewright.losses.pixel import charbonnier, grid_l1, l1, mse, pyramid_l1
+from facewright.losses.pixel import artifact_l1, charbonnier, grid_l1, l1, mse, pyramid_l1
 
 __all__ = [
     "ArcFaceIdentityLoss",
@@ -17,6 +17,7 @@ __all__ = [
     "PerceptualLoss",
     "adaptive_weight",
     "angular_margin_softmax",
+    "artifact_l1",
     "charbonnier",
     "code_cross_entropy",
     "code_feature_loss",

@@ -76,3 +76,17 @@ def grid_l1(restored: Tensor, truth: Tensor, period: int) -> Tensor:
     places = places.reshape(len(places), -1, period**2, *places.shape[2:])
     loss: Tensor = (places - places.mean(2, keepdim=True)).abs().mean()
     return loss
+
+
+def artifact_l1(restored: Tensor, truth: Tensor, window: int = 7) -> Tensor:
+    """LDL's artifact loss: the error counts as much as it varies around its place.
+
+    mean |M r|, r = truth - restored, M = var(r)^(1/5) times the variance of r in window x window (Liang, Zeng, Zhang, "Details or
+    Artifacts", CVPR 2022, arXiv:2203.09195, section 3.2, without the refinement by a second, averaged network). Detail that is invented in
+    the wrong place errs to both sides within a few pixels; detail that is missing errs smoothly. restored, truth: N x C x H x W.
+    """
+    error = (truth - restored).detach()
+    around = F.pad(error, [window // 2] * 4, "reflect")
+    variance = (F.avg_pool2d(around.square(), window, 1) - F.avg_pool2d(around, window, 1).square()).clamp(min=0)
+    whole = error.flatten(1).var(1).pow(0.2)[:, None, None, None]
+    return (whole * variance * (truth - restored).abs()).mean()

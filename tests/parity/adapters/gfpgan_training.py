@@ -226,6 +226,7 @@ def settings_of(options: dict[str, Any]) -> GfpganSettings:
         ema_rises=average["rises"],
         weights={
             "pixel": train["pixel_opt"]["loss_weight"],
+            "artifact": 0.0,
             "grid": 0.0,
             "pyramid": train["pyramid_loss_weight"],
             "perceptual": train["perceptual_opt"]["perceptual_weight"],

@@ -28,7 +28,7 @@ from facewright.train.schedules import rate_at, set_rate
 from facewright.train.settings import resolve
 from facewright.weights import load_model
 
-ALL = {"pixel": 0.1, "grid": 1.0, "pyramid": 1.0, "perceptual": 1.0, "style": 50.0, "identity": 10.0}
+ALL = {"pixel": 0.1, "artifact": 1.0, "grid": 1.0, "pyramid": 1.0, "perceptual": 1.0, "style": 50.0, "identity": 10.0}
 ALL |= {"adversarial": 0.1, "component": 1.0, "component_style": 200.0}
 TOLD = set(ALL) - {"component"} | set(PARTS)
 
@@ -182,7 +182,7 @@ def test_a_warm_up_rises_evenly_and_groups_keep_their_part() -> None:
 def test_the_published_numbers_are_the_preset_v1() -> None:
     plan = resolve(defaults("gfpgan"), "gfpgan", "v1", [])
     s, r = plan.recipe, plan.run
-    assert s.weights == ALL | {"grid": 0.0}
+    assert s.weights == ALL | {"artifact": 0.0, "grid": 0.0}
     assert (r.steps, r.batch, s.size, s.style, s.crop, s.flavour) == (800_000, 12, 512, 512, 512, "original")
     assert s.channels == s.discriminator_channels == (512, 512, 512, 512, 256, 128, 64, 32)
     assert (s.prior, s.fix_decoder, s.perceptual, s.identity) == ("stylegan2-ffhq-512", True, "vgg19", "arcface-resnet18")

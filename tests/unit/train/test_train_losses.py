@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facewright.losses import (
     EmbeddingLoss,
+    artifact_l1,
     discriminator_logistic,
     generator_nonsaturating,
     grid_l1,
@@ -65,6 +66,20 @@ def test_the_pyramid_sees_every_level_alike() -> None:
     for place in range(3):
         moved = [level + (0.25 if n == place else 0) for n, level in enumerate(levels)]
         assert float(pyramid_l1(moved, truth)) == pytest.approx(0.25, abs=1e-5)
+
+
+def test_an_artifact_weighs_more_than_a_soft_error_of_the_same_size() -> None:
+    truth = torch.zeros(1, 3, 32, 32)
+    speckle = 0.1 * (1 - 2 * ((torch.arange(32)[:, None] + torch.arange(32)) % 2)).float().expand(1, 3, -1, -1)
+    soft = torch.full_like(truth, 0.1)
+    assert float((speckle - truth).abs().mean()) == pytest.approx(float((soft - truth).abs().mean()))
+    assert float(artifact_l1(soft, truth)) == pytest.approx(0, abs=1e-8)
+    # the variance of +-0.1 is 0.01 everywhere, but for what 7 x 7 places, an odd number, leave over
+    assert float(artifact_l1(speckle, truth)) == pytest.approx(0.01**0.2 * 0.01 * 0.1, rel=0.01)
+    # the map says how much an error counts, and is not to be learned from: the slope is the map
+    restored = speckle.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(artifact_l1(restored, truth), restored)
+    torch.testing.assert_close(slope.abs() * slope.numel(), torch.full_like(slope, 0.01**0.2 * 0.01), rtol=0.01, atol=0)
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_an_empty_preset_changes_nothing(tmp_path: Path) -> None:
         (["recipe.discriminator_channels=[8, 8]"], "recipe.discriminator_channels does not fit"),
         (["recipe.flavour=murky"], "recipe.flavour"),
         (["recipe.weights.perceptal=1"], "no loss 'perceptal'"),
-        (["recipe.weights={pixel: 1}"], "the loss grid has no weight"),
+        (["recipe.weights={pixel: 1}"], "the loss artifact has no weight"),
         (["recipe.damage.heavvy=1"], "no degradation called 'heavvy'"),
         (["recipe.shares.us=1.2"], "nothing for the other sources"),
     ],

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from facewright.data import Batch
 from facewright.errors import InputError
 from facewright.losses import (
+    artifact_l1,
     component_style_loss,
     discriminator_logistic,
     generator_nonsaturating,
@@ -112,6 +113,8 @@ class GfpganRecipe:
             restored, pyramid = self.networks["generator"](batch.damaged, return_rgb=weights["pyramid"] > 0, noise=noise)
         restored = restored.float()
         losses = {"pixel": F.l1_loss(restored, batch.clean)}
+        if weights["artifact"] > 0:
+            losses["artifact"] = artifact_l1(restored, batch.clean)
         if weights["grid"] > 0:
             losses["grid"] = grid_l1(restored, batch.clean, s.fold)
         if weights["pyramid"] > 0:

@@ -11,7 +11,7 @@ from facewright.train.channels import check_channels
 from facewright.train.checks import check_betas, check_choice, check_damage, check_shares, check_weights
 from facewright.train.pairs import AUGMENTATIONS
 
-LOSSES = ("pixel", "grid", "pyramid", "perceptual", "style", "identity", "adversarial", "component", "component_style")
+LOSSES = ("pixel", "artifact", "grid", "pyramid", "perceptual", "style", "identity", "adversarial", "component", "component_style")
 PARTS = ("left_eye", "right_eye", "mouth")
 
 
@@ -72,6 +72,7 @@ class GfpganSettings:
     weights: dict[str, float] = field(
         default_factory=lambda: {
             "pixel": 1.0,
+            "artifact": 0.0,
             "grid": 4.0,  # only of a folded network
             "pyramid": 0.3,
             "perceptual": 0.3,
