@@ -81,7 +81,9 @@ def test_several_photos_are_taken_in_restored_and_shown(visit: Visit) -> None:
     visit.keep("page-empty")
     visit.restore(ALBUM, FADED, SMALL)
     assert page.locator("#photos .name").all_inner_texts() == [ALBUM.name, FADED.name, SMALL.name]
-    assert page.locator("#photos .state").all_inner_texts() == ["3 faces restored", "1 face restored", "1 face restored"]
+    # a face that drifted from its own ruin is pointed out beside the count; which ones do depends on the model
+    states = [state.split(", look at")[0] for state in page.locator("#photos .state").all_inner_texts()]
+    assert states == ["3 faces restored", "1 face restored", "1 face restored"]
     assert page.locator("#title").inner_text() == ALBUM.name
     assert "640 × 400 px" in page.locator("#facts").inner_text()
     assert page.locator(".outline").count() == page.locator(".face").count() == 3
@@ -248,7 +250,7 @@ def test_a_face_is_left_out_and_put_back_without_looking_for_it_again(visit: Vis
     assert told["report"]["redone"]["found"] is False and told["report"]["redone"]["computed"] == 0
     assert [face["action"] for face in told["report"]["faces"]] == ["restored", "left alone", "restored"]
     assert second.get_attribute("aria-pressed") == "false"
-    assert visit.row(ALBUM.name).locator(".state").inner_text() == "2 of 3 faces restored"
+    assert visit.row(ALBUM.name).locator(".state").inner_text().split(", look at")[0] == "2 of 3 faces restored"
     assert visit.result(ALBUM) != first_result
     page.locator('#sheet img.after[src*="v=2"]').wait_for()
     face = visit.within(".outline[data-face='1']")

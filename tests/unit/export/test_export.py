@@ -182,7 +182,7 @@ def test_what_the_header_says(tmp_path: Path) -> None:
 
 
 def test_what_no_published_program_knows_is_not_written_for_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="do not know its fold and input_skip and channels") as caught:
+    with pytest.raises(UsageError, match="do not know its fold and input_skip and refine and channels") as caught:
         export_model("gfpgan-mini", tmp_path / "mini.pth")
     assert caught.value.what_to_do == "use .safetensors"
     with pytest.raises(UsageError, match="no published program that reads face detector MTCNN"):

@@ -152,7 +152,8 @@ def test_gfpgan_in_shares_is_gfpgan(tmp_path: Path, world: int, parts: int) -> N
     assert together(1, gfpgan_run, faces, tmp_path / "alone", 5, {}) == [0]
     assert together(world, gfpgan_run, faces, tmp_path / "shared", 5, {"accumulate": parts}) == [0] * world
     alone = torch.load(tmp_path / "alone" / "seen-by-0.pt")
-    close(alone, torch.load(tmp_path / "shared" / "seen-by-0.pt"), within=2e-6)
+    # a step of Adam is 5e-4, whose direction for the smallest slopes is that of their rounding
+    close(alone, torch.load(tmp_path / "shared" / "seen-by-0.pt"), within=1e-5)
     logs = [json.loads((tmp_path / n / "log.jsonl").read_text().splitlines()[-1]) for n in ("alone", "shared")]
     told = {"generator/left_eye", "generator/component_style", "discriminator/r1", "mouth/logistic", "generator/gradient"}
     assert told < logs[0].keys() == logs[1].keys()
