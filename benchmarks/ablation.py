@@ -100,7 +100,8 @@ def told(rows: list[Row], exports: list[Path], given: argparse.Namespace) -> str
     results = Evaluation(choices).run(given.out / "measured").results
     lines = [
         f"{len(results.cases)} faces of {results.people} people, val-faces. The first row of a table is the mean itself, the others what "
-        "changes; bold: for sure (sign-flip test over people, Holm, p < 0.05). Made by `python benchmarks/ablation.py`."
+        "changes; bold: for sure (sign-flip test over people, Holm, p < 0.05). Made by "
+        f"`python benchmarks/ablation.py{f' --limit {given.limit}' if given.limit else ''}`."
     ]
     for group in dict.fromkeys(row.group for row in rows):
         places = [place for place, row in enumerate(rows) if row.group == group]
