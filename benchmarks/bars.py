@@ -49,7 +49,8 @@ def main() -> None:
 
 def told(done: Evaluated, rows: list[Row]) -> str:
     suite = done.choices.suite
-    head = f"{len(done.results.cases)} faces of {done.results.people} people, {suite}. Made by `python benchmarks/bars.py --suite {suite}`."
+    again = f"python benchmarks/bars.py --suite {suite}" + (f" --limit {done.choices.limit}" if done.choices.limit else "")
+    head = f"{len(done.results.cases)} faces of {done.results.people} people, {suite}. Made by `{again}`."
     lines = [
         "| damage | judge | bar | damaged | restored | met |",
         "|---|---|---|---|---|---|",

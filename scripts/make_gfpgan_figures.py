@@ -18,13 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from skimage import data
 from torch import Tensor
 
+from astronaut import astronaut
 from facewright.degrade import preset
-from facewright.faces import align, load_detector, similarity
-from facewright.faces.align import TEMPLATE_SIZE
-from facewright.faces.warp import finer
 from facewright.nets.gfpgan import GFPGAN
 from facewright.weights import load_model
 
@@ -72,12 +69,6 @@ def without(net: GFPGAN, muted: tuple[str, ...], x: Tensor, noise: list[Tensor])
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def astronaut(size: int) -> Picture:
-    photo = data.astronaut()
-    (face,) = load_detector().detect(photo)
-    return align(photo, finer(similarity(face.landmarks), size / TEMPLATE_SIZE), size)
 
 
 def levels(picture: Tensor) -> Picture:

@@ -14,12 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage import data
 
+from astronaut import astronaut
 from facewright.evaluate import damages
-from facewright.faces import align, load_detector, similarity
-from facewright.faces.align import TEMPLATE_SIZE
-from facewright.faces.warp import finer
 from facewright.media import Origin, Photo
 from facewright.restore import Restorer
 
@@ -29,7 +26,7 @@ SIDE, GAP = 256, 8
 
 
 def main() -> None:
-    truth = astronaut()
+    truth = astronaut(SIDE)
     restorer = Restorer(aligned=True)
     columns = []
     for damaged in (preset(truth, "x16"), defocused(truth), moved(truth), preset(truth, "old-photo+heavy"), torn(truth), shaded(truth)):
@@ -38,12 +35,6 @@ def main() -> None:
         columns.append(np.concatenate([photo.pixels, np.full((GAP, SIDE, 3), 255, np.uint8), result.image]))
         columns.append(np.full((2 * SIDE + GAP, GAP, 3), 255, np.uint8))
     Image.fromarray(np.concatenate(columns[:-1], axis=1)).save(ROOT / "docs" / "gfpgan-mini-limits.jpg", quality=88)
-
-
-def astronaut() -> Picture:
-    photo = data.astronaut()
-    (face,) = load_detector().detect(photo)
-    return align(photo, finer(similarity(face.landmarks), SIDE / TEMPLATE_SIZE), SIDE)
 
 
 def preset(truth: Picture, name: str) -> Picture:
